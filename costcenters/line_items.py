@@ -1,0 +1,443 @@
+"""The only writer of line items and of the roll-up: a window is replaced whole, or not touched at all.
+
+The work is done with plain SQL over text rows (COPY on PostgreSQL, `executemany` on SQLite): model instances alone
+would cost more than everything else on the ingest path.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.db import connection, transaction
+from django.db.utils import DatabaseError, DataError, OperationalError
+
+from costcenters.models import CostLineItem, DailyCost, TagSet
+
+NO_DETAILS = "{}"
+
+
+class LineItem(NamedTuple):
+    """One charge as a provider reports it. Amounts are nano-units of the cost center's currency.
+
+    Text is empty, never None, when there is no value. `details` is canonical JSON text (sorted keys), `quantity`
+    exact decimal text, `tags` sorted pairs.
+    """
+
+    started_at: datetime
+    charge_type: str
+    service: str = ""
+    model: str = ""
+    kind: str = ""
+    surface: str = ""
+    user: str = ""
+    account: str = ""
+    region: str = ""
+    resource: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_read_tokens: int = 0
+    quantity: str = ""
+    unit: str = ""
+    billed_nano: int = 0
+    effective_nano: int = 0
+    list_nano: int = 0
+    is_estimated: bool = False
+    tags: tuple[tuple[str, str], ...] = ()
+    details: str = NO_DETAILS
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What a replacement covers: `[start, end)` in UTC of one cost center, of some charge types, of one account or all."""
+
+    cost_center_id: int
+    start: datetime
+    end: datetime
+    charge_types: tuple[str, ...]
+    account: str | None = None
+
+    def condition(self) -> tuple[str, list[Any]]:
+        """SQL and its parameters."""
+        sql = (
+            "cost_center_id = %s AND started_at >= %s AND started_at < %s AND charge_type IN "
+            f"({', '.join(['%s'] * len(self.charge_types))})"
+        )
+        parameters: list[Any] = [self.cost_center_id, _instant(self.start), _instant(self.end), *self.charge_types]
+        if self.account is not None:
+            sql += " AND account = %s"
+            parameters.append(self.account)
+        return sql, parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a replacement did. Amounts are billed nano-units of the whole window, before and after."""
+
+    added: int
+    removed: int
+    amount_before: int
+    amount_after: int
+    kept_days: tuple[date, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.added or self.removed)
+
+
+class WindowError(ValueError):
+    """The items do not fit the window or the columns; nothing was written."""
+
+
+COLUMNS = (
+    "day",
+    "started_at",
+    "charge_type",
+    "service",
+    "model",
+    "kind",
+    "surface",
+    "user",
+    "account",
+    "region",
+    "resource",
+    "input_tokens",
+    "output_tokens",
+    "cache_write_tokens",
+    "cache_read_tokens",
+    "quantity",
+    "unit",
+    "billed_cost",
+    "effective_cost",
+    "list_cost",
+    "is_estimated",
+    "tag_set_id",
+    "details",
+)
+DAY, STARTED_AT, BILLED = COLUMNS.index("day"), COLUMNS.index("started_at"), COLUMNS.index("billed_cost")
+LIMITS: dict[str, int] = {
+    field.name: field.max_length
+    for field in CostLineItem._meta.concrete_fields
+    if getattr(field, "max_length", None) and field.name in COLUMNS
+}
+
+#: A row as text and integers, in the order of COLUMNS: the same on both databases.
+Row = tuple[Any, ...]
+
+
+def replace_window(window: Window, items: Sequence[LineItem], *, keep_fuller_before: date | None = None) -> Change:
+    """Make the window hold exactly `items`, with the roll-up of the touched days, in one transaction.
+
+    Rows that are stored already are left alone, so a window equal to what is stored is not written at all. Days
+    before `keep_fuller_before` of which `items` holds fewer rows than are stored are kept as they are and named in
+    the answer. Raises WindowError when an item lies outside the window or does not fit a column.
+    """
+    rows = _rows(window, items)
+    with transaction.atomic():
+        stored, stored_days, amount_before = _stored(window)
+        kept: set[str] = set()
+        if keep_fuller_before is not None and stored_days:
+            new_days = Counter(row[DAY] for row in rows)
+            kept = {
+                day
+                for day, count in stored_days.items()
+                if day < keep_fuller_before.isoformat() and new_days[day] < count
+            }
+        amount_after, added, touched = 0, [], set()
+        for row in rows:
+            if row[DAY] in kept:
+                continue
+            amount_after += row[BILLED]
+            if stored:
+                same = stored.get(_digest(row))
+                if same:
+                    same.pop()
+                    continue
+            added.append(row)
+            touched.add(row[DAY])
+        removed = []
+        for rows_of_digest in stored.values():
+            for identity, day, billed in rows_of_digest:
+                if day in kept:
+                    amount_after += billed
+                else:
+                    removed.append(identity)
+                    touched.add(day)
+        if touched:
+            try:
+                _delete(removed)
+                _insert(window.cost_center_id, added)
+                _roll_up(window.cost_center_id, sorted(touched), window.charge_types)
+            except (DataError, OperationalError) as error:
+                raise _explained(error) from error
+    return Change(
+        added=len(added),
+        removed=len(removed),
+        amount_before=amount_before,
+        amount_after=amount_after,
+        kept_days=tuple(date.fromisoformat(day) for day in sorted(kept)),
+    )
+
+
+def keep_known_users(window: Window, items: list[LineItem]) -> list[LineItem]:
+    """`items`, in which a row without user takes the user of a stored row of the same event.
+
+    Providers drop the e-mail of people who left from their old events too. The same event means: timestamp, model,
+    resource (conversation) and the four token counts, as a multiset; charge and kind may differ.
+    """
+    nameless = {_event(item) for item in items if not item.user}
+    if not nameless:
+        return items
+    condition, parameters = window.condition()
+    known: dict[Row, list[str]] = defaultdict(list)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT started_at, model, resource, input_tokens, output_tokens, cache_write_tokens, cache_read_tokens, "
+            f'"user" FROM {LINE_ITEMS} WHERE {condition} AND "user" <> %s ORDER BY id',  # noqa: S608
+            [*parameters, ""],
+        )
+        for started_at, *event, user in _iterate(cursor):
+            key = (_stored_instant(started_at), *event)
+            if key in nameless:
+                known[key].append(user)
+    if not known:
+        return items
+    for item in items:
+        if item.user and item.user in known.get(_event(item), ()):
+            known[_event(item)].remove(item.user)
+    result = []
+    for item in items:
+        if not item.user and (users := known.get(_event(item))):
+            item = item._replace(user=users.pop(0))
+        result.append(item)
+    return result
+
+
+def earliest(cost_center_id: int, charge_type: str) -> datetime | None:
+    """When the oldest stored line item of this charge type began."""
+    found: datetime | None = (
+        CostLineItem.objects.filter(cost_center_id=cost_center_id, charge_type=charge_type)
+        .order_by("started_at")
+        .values_list("started_at", flat=True)
+        .first()
+    )
+    return found
+
+
+LINE_ITEMS = CostLineItem._meta.db_table
+DAILY_COSTS = DailyCost._meta.db_table
+_QUOTED = ", ".join(f'"{name}"' for name in COLUMNS)
+#: The columns as a Row holds them. The expressions keep the drivers from making objects of text and integers.
+_AS_ROW = ", ".join(
+    {"day": "CAST(day AS TEXT)", "is_estimated": "CASE WHEN is_estimated THEN 1 ELSE 0 END"}.get(name, f'"{name}"')
+    for name in COLUMNS
+)
+_DIMENSIONS = ", ".join(
+    f'"{name}"'
+    for name in (
+        *("day", "charge_type", "service", "model", "kind", "surface", "user", "account", "region"),
+        *("tag_set_id", "is_estimated"),
+    )
+)
+_SUMMED = (
+    *("input_tokens", "output_tokens", "cache_write_tokens", "cache_read_tokens"),
+    *("billed_cost", "effective_cost", "list_cost"),
+)
+
+
+def _event(item: LineItem) -> Row:
+    return (
+        _instant(item.started_at),
+        item.model,
+        item.resource,
+        item.input_tokens,
+        item.output_tokens,
+        item.cache_write_tokens,
+        item.cache_read_tokens,
+    )
+
+
+def _instant(value: datetime) -> str:
+    """UTC without a zone: how Django stores an instant on SQLite, and what PostgreSQL reads in a UTC session."""
+    if value.tzinfo is not UTC:
+        value = value.astimezone(UTC)
+    return value.replace(tzinfo=None).isoformat(" ")
+
+
+def _stored_instant(value: datetime) -> str:
+    """As read: SQLite's are naive UTC already."""
+    return value.isoformat(" ") if value.tzinfo is None else _instant(value)
+
+
+def _rows(window: Window, items: Sequence[LineItem]) -> list[Row]:
+    tag_sets = _tag_set_ids({item.tags for item in items if item.tags})
+    start, end, charge_types, account = window.start, window.end, window.charge_types, window.account
+    rows: list[Row] = []
+    for item in items:
+        if not (start <= item.started_at < end) or item.charge_type not in charge_types:
+            raise WindowError(f"A line item of {item.started_at} ({item.charge_type}) lies outside the window it replaces.")
+        if account is not None and item.account != account:
+            raise WindowError(f"A line item of account {item.account!r} lies outside the window of {account!r}.")
+        instant = _instant(item.started_at)
+        # The order of LineItem's fields is that of COLUMNS, after the day.
+        rows.append(
+            (
+                instant[:10],
+                instant,
+                *item[1:19],
+                int(item.is_estimated),
+                tag_sets[item.tags] if item.tags else None,
+                item.details,
+            )
+        )
+    _check_lengths(rows)
+    return rows
+
+
+def _check_lengths(rows: list[Row]) -> None:
+    for position, name in enumerate(COLUMNS):
+        limit = LIMITS.get(name)
+        if limit is None:
+            continue
+        for value in {row[position] for row in rows}:
+            if len(value) > limit:
+                raise WindowError(f"A {name} of {len(value)} characters does not fit: at most {limit} are stored.")
+            if "\0" in value:
+                raise WindowError(f"A {name} holds a NUL character, which cannot be stored.")
+
+
+def _tag_set_ids(wanted: set[tuple[tuple[str, str], ...]]) -> dict[tuple[tuple[str, str], ...], int]:
+    if not wanted:
+        return {}
+    digests = {
+        tags: hashlib.sha256(json.dumps(dict(tags), sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+        for tags in wanted
+    }
+    TagSet.objects.bulk_create(
+        [TagSet(digest=digest, tags=dict(tags)) for tags, digest in digests.items()], ignore_conflicts=True
+    )
+    found: dict[str, int] = {}
+    every = sorted(digests.values())
+    for begin in range(0, len(every), 500):
+        found.update(
+            TagSet.objects.filter(digest__in=every[begin : begin + 500]).values_list("digest", "pk")  # type: ignore[arg-type]
+        )
+    return {tags: found[digest] for tags, digest in digests.items()}
+
+
+def _digest(row: Row) -> bytes:
+    return hashlib.blake2b(repr(row).encode(), digest_size=16).digest()
+
+
+def _canonical(details: str) -> str:
+    """JSON as the writer spells it: PostgreSQL re-spells what it stores."""
+    if details == NO_DETAILS:
+        return details
+    return canonical_details(json.loads(details))
+
+
+#: Details as JSON text with sorted keys, the only spelling `LineItem.details` may have.
+canonical_details = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+
+
+def _iterate(cursor: Any) -> Iterator[Any]:
+    while batch := cursor.fetchmany(2000):
+        yield from batch
+
+
+def _stored(window: Window) -> tuple[dict[bytes, list[tuple[int, str, int]]], Counter[str], int]:
+    """What the window holds: (id, day, billed nano) by digest of the row, rows by day, and the billed sum."""
+    condition, parameters = window.condition()
+    by_digest: dict[bytes, list[tuple[int, str, int]]] = {}
+    days: Counter[str] = Counter()
+    amount = 0
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT id, {_AS_ROW} FROM {LINE_ITEMS} WHERE {condition}", parameters)  # noqa: S608
+        for identity, *values in _iterate(cursor):
+            values[STARTED_AT] = _stored_instant(values[STARTED_AT])
+            values[-1] = _canonical(values[-1])
+            row = tuple(values)
+            day, billed = row[DAY], row[BILLED]
+            by_digest.setdefault(_digest(row), []).append((identity, day, billed))
+            days[day] += 1
+            amount += billed
+    return by_digest, days, amount
+
+
+def _delete(identities: list[int]) -> None:
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(f"DELETE FROM {LINE_ITEMS} WHERE id = ANY(%s)", [identities])  # noqa: S608
+        else:
+            cursor.executemany(f"DELETE FROM {LINE_ITEMS} WHERE id = %s", [(one,) for one in identities])  # noqa: S608
+
+
+def _insert(cost_center_id: int, rows: list[Row]) -> None:
+    writer: Callable[[int, list[Row]], None] = _copy if connection.vendor == "postgresql" else _executemany
+    if rows:
+        writer(cost_center_id, rows)
+
+
+def _executemany(cost_center_id: int, rows: list[Row]) -> None:
+    places = ", ".join(["%s"] * len(COLUMNS))
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"INSERT INTO {LINE_ITEMS} (cost_center_id, {_QUOTED}) VALUES ({int(cost_center_id)}, {places})",  # noqa: S608
+            rows,
+        )
+
+
+COPY_BLOCK = 2000
+
+
+def _copy(cost_center_id: int, rows: list[Row]) -> None:
+    # CSV written by the standard library is the fastest way to spell a COPY; \N stands for NULL.
+    statement = f"COPY {LINE_ITEMS} (cost_center_id, {_QUOTED}) FROM STDIN WITH (FORMAT csv, NULL '\\N')"
+    with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for begin in range(0, len(rows), COPY_BLOCK):
+            block = io.StringIO(newline="")
+            csv.writer(block, lineterminator="\n").writerows(
+                [
+                    (cost_center_id, *row[:-2], r"\N" if row[-2] is None else row[-2], row[-1])
+                    for row in rows[begin : begin + COPY_BLOCK]
+                ]
+            )
+            copy.write(block.getvalue())
+
+
+def _roll_up(cost_center_id: int, days: Sequence[str], charge_types: Iterable[str]) -> None:
+    """Sum the line items of these days and charge types anew."""
+    charge_types = list(charge_types)
+    which = (
+        f"cost_center_id = %s AND day IN ({', '.join(['%s'] * len(days))}) "
+        f"AND charge_type IN ({', '.join(['%s'] * len(charge_types))})"
+    )
+    parameters = [cost_center_id, *days, *charge_types]
+    after = date.fromisoformat(days[-1]) + timedelta(days=1)
+    sums = ", ".join(f'SUM("{name}")' for name in _SUMMED)
+    names = ", ".join(f'"{name}"' for name in _SUMMED)
+    with connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM {DAILY_COSTS} WHERE {which}", parameters)  # noqa: S608
+        cursor.execute(
+            f"INSERT INTO {DAILY_COSTS} (cost_center_id, {_DIMENSIONS}, {names}, line_items) "  # noqa: S608
+            f"SELECT cost_center_id, {_DIMENSIONS}, {sums}, COUNT(*) FROM {LINE_ITEMS} "
+            f"WHERE {which} AND started_at >= %s AND started_at < %s GROUP BY cost_center_id, {_DIMENSIONS}",
+            [*parameters, f"{days[0]} 00:00:00", f"{after} 00:00:00"],
+        )
+
+
+def _explained(error: DatabaseError) -> Exception:
+    text = str(error).lower()
+    if "overflow" in text or "out of range" in text:
+        return WindowError(
+            "The amounts of one day add up to more than 9.2 × 10⁹ currency units, more than can be stored."
+        )
+    return error

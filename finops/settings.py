@@ -1,0 +1,337 @@
+"""All settings of Onebill, read from the environment and, when present, from `.env` beside manage.py.
+
+Every variable may also be given as NAME_FILE, naming a file that holds the value (for mounted secrets).
+An empty variable counts as unset. A missing or malformed value stops the start with a sentence.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+class Env(environ.FileAwareEnv):
+    """The process environment without its empty variables."""
+
+    ENVIRON = {name: value for name, value in os.environ.items() if value.strip()}
+
+
+env = Env()
+if os.environ.get("ONEBILL_READ_DOTENV", "1") != "0" and (BASE_DIR / ".env").is_file():
+    Env.read_env(str(BASE_DIR / ".env"))
+
+
+def required(name: str, *, in_debug: str, hint: str) -> str:
+    """The value of secret `name`; with DEBUG on, `in_debug` when unset; with DEBUG off a sentence that says what to do."""
+    value: str = env.str(name, default="")
+    if value:
+        return value
+    if DEBUG:
+        return in_debug
+    raise ImproperlyConfigured(f"{name} is not set. {hint} Or run `manage.py up` once: it writes a .env with fresh keys.")
+
+
+def whole_number(name: str, default: int, *, least: int = 0) -> int:
+    """A whole number of at least `least`."""
+    text = env.str(name, default=str(default)).strip()
+    if not text.isdecimal() or int(text) < least:
+        raise ImproperlyConfigured(f"{name} must be a whole number of at least {least}, not {text!r}.")
+    return int(text)
+
+
+def boolean(name: str, default: bool) -> bool:
+    text = env.str(name, default=str(default)).strip().lower()
+    if text in ("true", "1", "yes", "on"):
+        return True
+    if text in ("false", "0", "no", "off"):
+        return False
+    raise ImproperlyConfigured(f"{name} must be true or false, not {text!r}.")
+
+
+def web_address(name: str, default: str) -> str:
+    """An http(s) origin without a trailing slash."""
+    text: str = env.str(name, default=default).strip().rstrip("/")
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise ImproperlyConfigured(f"{name} must be an address such as https://onebill.example.com, not {text!r}.")
+    return text
+
+
+# Core -----------------------------------------------------------------------------------------------------------------
+
+DEBUG = boolean("DEBUG", False)
+SECRET_KEY = required(
+    "SECRET_KEY", in_debug="insecure-only-for-debug-" + "x" * 40, hint="Set it to 50 or more random characters."
+)
+FIELD_ENCRYPTION_KEYS: list[str] = [
+    key.strip()
+    for key in required(
+        "FIELD_ENCRYPTION_KEYS",
+        in_debug="aW5zZWN1cmUtb25seS1mb3ItZGVidWctMDEyMzQ1Njc=",
+        hint="Set it to one or more Fernet keys, comma-separated; the first one encrypts.",
+    ).split(",")
+    if key.strip()
+]
+for _position, _key in enumerate(FIELD_ENCRYPTION_KEYS, start=1):
+    try:
+        Fernet(_key)
+    except ValueError:
+        raise ImproperlyConfigured(
+            f"FIELD_ENCRYPTION_KEYS: key {_position} is not a Fernet key (32 bytes in URL-safe base64)."
+        ) from None
+
+SITE_URL = web_address("SITE_URL", "http://localhost:8000")
+_site = urlsplit(SITE_URL)
+_loopback = _site.hostname in ("localhost", "127.0.0.1")
+ALLOWED_HOSTS: list[str] = env.list(
+    "ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if _loopback else [_site.hostname]
+)
+CSRF_TRUSTED_ORIGINS = [f"{_site.scheme}://{_site.netloc}"]
+
+# Secure cookies, HSTS and the redirect follow the scheme under which people reach the site.
+HTTPS = _site.scheme == "https"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+if HTTPS:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+else:
+    # Plain HTTP was asked for by SITE_URL (a laptop, a private network): `check --deploy` need not repeat it.
+    SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+DEFAULT_EXCEPTION_REPORTER_FILTER = "finops.secrets.AlwaysHidingReporterFilter"
+
+INSTALLED_APPS = [
+    "finops.apps.FinopsConfig",
+    "costcenters.apps.CostcentersConfig",
+    "integrations.apps.IntegrationsConfig",
+    "finops.apps.OnebillAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "django_q",
+    "django_htmx",
+    "chartkick.django",
+    "rest_framework",
+    "knox",
+    "csp",
+    "axes",
+    "auditlog",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "finops.middleware.RequestIdMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "auditlog.middleware.AuditlogMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "finops.urls"
+WSGI_APPLICATION = "finops.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+FORM_RENDERER = "django.forms.renderers.DjangoTemplates"
+
+# Database -------------------------------------------------------------------------------------------------------------
+
+DATABASE_URL: str = env.str("DATABASE_URL", default=f"sqlite:///{BASE_DIR / 'var' / 'onebill.sqlite3'}")
+
+
+def database(url: str) -> dict[str, Any]:
+    """Django's database dictionary for `url`; SQLite or PostgreSQL, each with the settings measured to hold."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            config: dict[str, Any] = Env.db_url_config(url)
+    except Exception:
+        config = {}
+    engine = config.get("ENGINE", "")
+    if engine.endswith("sqlite3"):
+        Path(config["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+        config["OPTIONS"] = {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000;",
+        }
+    elif engine.endswith("postgresql"):
+        config["CONN_HEALTH_CHECKS"] = True
+        config["CONN_MAX_AGE"] = 60
+    else:
+        raise ImproperlyConfigured(
+            "DATABASE_URL must be sqlite:////path/to/file or postgres://user:password@host:port/name."
+        )
+    return config
+
+
+DATABASES = {"default": database(DATABASE_URL)}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Log-in ---------------------------------------------------------------------------------------------------------------
+
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "overview"
+LOGOUT_REDIRECT_URL = "login"
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_TEMPLATE = "registration/locked_out.html"
+AXES_RESET_ON_SUCCESS = True
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
+AUDITLOG_DISABLE_REMOTE_ADDR = False
+
+KNOX_TOKEN_MODEL = "finops.ApiToken"
+# knox's own token table is replaced by ours; its migrations would make it all the same.
+MIGRATION_MODULES = {"knox": None}
+REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": timedelta(days=90)}
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+}
+
+# Pages ----------------------------------------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "var" / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+
+# E-mail ---------------------------------------------------------------------------------------------------------------
+
+vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", default=f"Onebill <onebill@{_site.hostname}>")
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
+
+# Sync -----------------------------------------------------------------------------------------------------------------
+
+CURSOR_API_URL = web_address("CURSOR_API_URL", "https://api.cursor.com")
+_requests_per_minute = env.str("CURSOR_REQUESTS_PER_MINUTE", default="")
+#: None: the provider's own limits. 0: no limit. Else requests a minute on every endpoint.
+CURSOR_REQUESTS_PER_MINUTE: int | None = (
+    whole_number("CURSOR_REQUESTS_PER_MINUTE", 0) if _requests_per_minute else None
+)
+CURSOR_BACKFILL_DAYS = whole_number("CURSOR_BACKFILL_DAYS", 365)
+CURSOR_REREAD_DAYS = whole_number("CURSOR_REREAD_DAYS", 3, least=1)
+SYNC_LEASE_SECONDS = whole_number("SYNC_LEASE_SECONDS", 60, least=1)
+
+Q_CLUSTER = {
+    "name": "onebill",
+    "orm": "default",
+    "workers": 2,
+    "queue_limit": 2,
+    "bulk": 1,
+    "timeout": 300,
+    "retry": 1200,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "catch_up": False,
+    "poll": 1,
+    "save_limit": 250,
+    "recycle": 100,
+}
+
+# Logs and errors ------------------------------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {
+        "redact": {"()": "finops.secrets.RedactingFilter"},
+        "request_id": {"()": "finops.middleware.RequestIdFilter"},
+    },
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"},
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["request_id", "redact"],
+        }
+    },
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO").upper()},
+    "loggers": {
+        "django": {"level": "INFO"},
+        "django-q": {"handlers": ["console"], "level": "INFO", "propagate": False},
+        "httpx": {"level": "WARNING"},
+        "httpcore": {"level": "WARNING"},
+        "axes": {"level": "WARNING"},
+    },
+}
+
+SENTRY_DSN: str = env.str("SENTRY_DSN", default="")
+if SENTRY_DSN:
+    import sentry_sdk
+
+    sentry_sdk.init(
+        dsn=SENTRY_DSN, send_default_pii=False, include_local_variables=False, max_request_body_size="never"
+    )

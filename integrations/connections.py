@@ -1,0 +1,229 @@
+"""The life of a connection: connect, rotate its key, disconnect. Every key is verified before anything is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.views.decorators.debug import sensitive_variables
+
+from costcenters.models import CostCenter, SeatPrice
+from finops.secrets import Secrets, fingerprints, hint
+from integrations import tasks, windows
+from integrations.errors import ProviderError
+from integrations.http import ApiClient, Runtime, ShortGuard
+from integrations.models import Integration, Member, Stream
+from integrations.providers.base import Provider, RecordKind, Verified
+
+#: A new team that shares more than this part of its members with a connected one is probably the same.
+MOSTLY_SHARED = 0.5
+
+
+class NotConnected(Exception):
+    """Refused, and nothing was stored. `field` is the form field it belongs to, or empty."""
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+@dataclass(frozen=True)
+class Connected:
+    """A new connection, and what a person should know about it (double counting)."""
+
+    integration: Integration
+    warning: str = ""
+
+
+@sensitive_variables()
+def verify(provider: Provider, credentials: Mapping[str, str], *, api_url: str, runtime: Runtime) -> Verified:
+    """Ask the provider with its cheapest reads, at most about ten seconds of retries. Raises ProviderError."""
+    guard = ShortGuard(runtime)
+    with ApiClient(
+        base_url=api_url,
+        auth=provider.auth(credentials),
+        provider_name=provider.name,
+        runtime=runtime,
+        guard=guard,
+    ) as client:
+        return provider.verify(client, runtime.clock())
+
+
+@sensitive_variables()
+def connect(
+    provider: Provider,
+    *,
+    name: str,
+    credentials: Mapping[str, str],
+    monthly_seat_price: Decimal | None,
+    user: Any,
+    runtime: Runtime,
+    api_url: str = "",
+) -> Connected:
+    """Verify the key, store the connection and start reading. NotConnected says what to mend.
+
+    Under the name of a disconnected cost center of the same provider that one is revived: its history stays, the gap
+    is filled, seats are counted from today.
+    """
+    now = runtime.clock()
+    api_url = api_url or provider.api_url
+    secret = provider.secret(credentials)
+    _refuse_known_key(secret)
+    center = _named(provider, name)
+    try:
+        verified = verify(provider, credentials, api_url=api_url, runtime=runtime)
+    except ProviderError as error:
+        raise NotConnected(str(error), field="credentials") from None
+    warning = _shared_team(provider, verified, except_for=center)
+    try:
+        with transaction.atomic():
+            if center is None:
+                center = CostCenter(name=name, provider=provider.slug, connected_on=now.date())
+            center.status = CostCenter.Status.CONNECTING
+            center.connected_on = center.connected_on or now.date()
+            center.save()
+            integration, _ = Integration.objects.update_or_create(
+                cost_center=center,
+                defaults={
+                    "provider": provider.slug,
+                    "credentials": Secrets(credentials),
+                    "api_url": api_url,
+                    "key_hint": hint(secret),
+                    "key_fingerprint": fingerprints(secret)[0],
+                    "connected_by": user,
+                    "attention": "",
+                    "set_up_at": None,
+                },
+            )
+            _start_streams(integration, provider, now)
+            if monthly_seat_price is not None:
+                SeatPrice.objects.create(
+                    cost_center=center,
+                    monthly_price=monthly_seat_price,
+                    effective_from=now.date(),
+                    created_by=user,
+                )
+            tasks.ring(integration)
+    except IntegrityError:
+        # Somebody pressed twice, or two people at once.
+        raise NotConnected("This key, or a cost center of this name, was connected a moment ago.") from None
+    return Connected(integration, warning)
+
+
+@sensitive_variables()
+def rotate(
+    integration: Integration,
+    credentials: Mapping[str, str],
+    *,
+    runtime: Runtime,
+    other_team_confirmed: bool = False,
+) -> Verified:
+    """Replace the key once the new one is verified; the old one is forgotten, no data is lost.
+
+    A wrong key leaves the old one working. A key whose members share nobody with the known team is refused unless
+    confirmed. NotConnected says what to mend.
+    """
+    from integrations.providers import PROVIDERS
+
+    provider = PROVIDERS[integration.provider]
+    secret = provider.secret(credentials)
+    _refuse_known_key(secret, except_for=integration)
+    try:
+        verified = verify(provider, credentials, api_url=integration.api_url, runtime=runtime)
+    except ProviderError as error:
+        raise NotConnected(str(error), field="credentials") from None
+    known = set(Member.objects.filter(integration=integration).values_list("key", flat=True))
+    if known and not other_team_confirmed and known.isdisjoint(member.key for member in verified.members):
+        raise NotConnected(
+            f"This key belongs to another {provider.name} team: none of its {len(verified.members)} members is known "
+            "here. Connect it as a cost center of its own, or confirm that the team is the same.",
+            field="other_team",
+        )
+    now = runtime.clock()
+    with transaction.atomic():
+        Integration.objects.filter(pk=integration.pk).update(
+            credentials=Secrets(credentials),
+            key_hint=hint(secret),
+            key_fingerprint=fingerprints(secret)[0],
+            attention="",
+        )
+        CostCenter.objects.filter(
+            pk=integration.cost_center_id, status=CostCenter.Status.NEEDS_ATTENTION
+        ).update(
+            status=CostCenter.Status.ACTIVE if integration.set_up_at else CostCenter.Status.CONNECTING
+        )
+        integration.streams.update(due_at=now, attempts=0)
+        integration.notices.all().delete()
+        tasks.ring(integration)
+    integration.refresh_from_db()
+    return verified
+
+
+def disconnect(integration: Integration) -> None:
+    """Delete the credential at once and stop; history stays. A sync that is running loses its claim."""
+    with transaction.atomic():
+        Integration.objects.filter(pk=integration.pk).update(
+            credentials=None, key_hint="", key_fingerprint=None, attention=""
+        )
+        CostCenter.objects.filter(pk=integration.cost_center_id).update(status=CostCenter.Status.DISCONNECTED)
+        integration.streams.update(claim_token="", claimed_until=None, pass_from=None, pass_through=None)
+        integration.notices.all().delete()
+    integration.refresh_from_db()
+
+
+def _refuse_known_key(secret: str, *, except_for: Integration | None = None) -> None:
+    holders = Integration.objects.filter(key_fingerprint__in=fingerprints(secret)).select_related("cost_center")
+    if except_for is not None:
+        holders = holders.exclude(pk=except_for.pk)
+    if holder := holders.first():
+        raise NotConnected(
+            f"This key is already connected, as “{holder.cost_center.name}”. Connecting it twice would count everything twice.",
+            field="credentials",
+        )
+
+
+def _named(provider: Provider, name: str) -> CostCenter | None:
+    """The disconnected cost center of this name that a connection revives, or None when the name is free."""
+    center = CostCenter.objects.filter(name=name).first()
+    if center is None:
+        return None
+    if center.provider != provider.slug or center.status != CostCenter.Status.DISCONNECTED:
+        raise NotConnected("There is a cost center of this name already. Choose another name.", field="name")
+    return center
+
+
+def _shared_team(provider: Provider, verified: Verified, *, except_for: CostCenter | None) -> str:
+    keys = {member.key for member in verified.members if member.is_active}
+    others = Integration.objects.filter(provider=provider.slug, credentials__isnull=False).select_related("cost_center")
+    for other in others:
+        if except_for is not None and other.cost_center_id == except_for.pk:
+            continue
+        known = set(Member.objects.filter(integration=other, is_active=True).values_list("key", flat=True))
+        if keys and len(keys & known) > MOSTLY_SHARED * len(keys):
+            return (
+                f"Most members of this team are in “{other.cost_center.name}” too. If both keys belong to the same team, "
+                "its cost is counted twice: remove one of the two."
+            )
+    return ""
+
+
+def _start_streams(integration: Integration, provider: Provider, now: datetime) -> None:
+    for spec in provider.streams:
+        stream, is_new = Stream.objects.get_or_create(
+            integration=integration, name=spec.name, defaults={"due_at": now}
+        )
+        stream.due_at, stream.attempts, stream.last_error = now, 0, ""
+        stream.failing_since = stream.finished_at = stream.pass_from = stream.pass_through = None
+        if spec.kind is RecordKind.LINE_ITEM:
+            target = windows.floor_day(now) - spec.backfill_days * windows.DAY
+            stream.backfill_target = min(stream.backfill_target or target, target)
+        else:
+            # Seats of the days without a connection are nobody's to guess.
+            stream.synced_through = None
+        stream.save()
+
+

@@ -1,0 +1,112 @@
+"""`manage.py sync`: everything now, without the queue and without waiting for the rhythm."""
+
+from __future__ import annotations
+
+import time
+from argparse import ArgumentParser
+from datetime import datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
+
+from costcenters.models import CostCenter
+from finops.money import display, units_from_nanos
+from integrations import engine, notices
+from integrations.engine import Result
+from integrations.http import Runtime
+from integrations.models import Integration, Stream
+
+ACTIVE = (CostCenter.Status.CONNECTING, CostCenter.Status.ACTIVE)
+POLL_SECONDS = 0.5
+
+
+class Command(BaseCommand):
+    help = (
+        "Read every stream of every active connection now: the trailing days, the whole backfill, today's seats. "
+        "Exit status 0 only when all of it is complete."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--integration", type=int, metavar="ID", help="only this connection")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        runtime = Runtime()
+        integrations = Integration.objects.select_related("cost_center").order_by("pk")
+        if options["integration"] is not None:
+            integrations = integrations.filter(pk=options["integration"])
+            if not integrations:
+                raise CommandError(f"There is no connection {options['integration']}.")
+        console = Console(file=self.stdout, highlight=False, soft_wrap=True)
+        problems = 0
+        for integration in integrations:
+            center = integration.cost_center
+            if center.status == CostCenter.Status.NEEDS_ATTENTION:
+                console.print(f"{center.name}: needs attention. {integration.attention}", markup=False)
+                problems += 1
+            if center.status in ACTIVE:
+                problems += _sync(integration, runtime, console)
+        notices.deliver(runtime.clock())
+        if not integrations:
+            console.print("Nothing is connected yet: open Settings > Cost Centers.")
+        if problems:
+            raise CommandError("Not everything is complete.", returncode=1)
+
+
+def _sync(integration: Integration, runtime: Runtime, console: Console) -> int:
+    """Sync one connection with a bar; the number of streams that are not complete."""
+    problems = 0
+    name = integration.cost_center.name
+    began = runtime.clock()
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        for stream in integration.streams.order_by("pk"):
+            task = bar.add_task(f"{name}: {stream.name}", total=1)
+
+            def show(stream: Stream, result: Result, task: Any = task) -> None:
+                bar.update(
+                    task,
+                    completed=_share(stream),
+                    description=f"{name}: {stream.name}, {result.events:,} events, {result.requests:,} requests",
+                )
+
+            result = _when_free(stream, began, runtime, show)
+            bar.update(task, completed=1)
+            problems += not (result is None or result.complete)
+            console.print(f"{name}: {_sentence(stream, result, integration.cost_center.currency)}", markup=False)
+    return problems
+
+
+def _when_free(stream: Stream, began: datetime, runtime: Runtime, show: engine.Progress) -> Result | None:
+    """Sync the stream, waiting for whoever holds it. None when they finished it meanwhile."""
+    while True:
+        result = engine.sync_stream(stream.pk, runtime=runtime, thorough=True, progress=show)
+        if result is not None:
+            return result
+        time.sleep(POLL_SECONDS)
+        stream.refresh_from_db()
+        if stream.claimed_until is None and stream.finished_at is not None and stream.finished_at > began:
+            return None
+
+
+def _share(stream: Stream) -> float:
+    """How much of the whole span from the backfill's target to now has been read."""
+    top = stream.synced_through or stream.pass_through
+    low = stream.backfilled_from or stream.pass_from
+    if top is None or low is None or stream.backfill_target is None or top <= stream.backfill_target:
+        return 0
+    return min((top - low) / (top - stream.backfill_target), 1)
+
+
+def _sentence(stream: Stream, result: Result | None, currency: str) -> str:
+    if result is None:
+        return f"{stream.name}: done by another process just now"
+    if result.error:
+        return f"{stream.name}: NOT complete. {result.error}"
+    asked = f"{result.events:,} read with {result.requests:,} requests"
+    if not result.changed:
+        return f"{stream.name}: {asked}, nothing changed"
+    kept = f"; no longer returned, kept: {', '.join(result.kept_days)}" if result.kept_days else ""
+    amount = display(units_from_nanos(result.amount_change_nano), currency)
+    return f"{stream.name}: {asked}, {result.added:,} lines added, {result.removed:,} removed, {amount} more{kept}"

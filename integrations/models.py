@@ -1,0 +1,249 @@
+"""Where the bill comes from: connections, their streams and runs, and the people a provider told us about."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from costcenters.models import CostCenter, validate_currency
+from finops.money import AmountField
+from finops.secrets import EncryptedSecretsField
+
+
+class Integration(models.Model):
+    """The connection of one cost center to its provider. Its credential is encrypted and never shown again."""
+
+    cost_center = models.OneToOneField(CostCenter, on_delete=models.PROTECT, related_name="integration")
+    provider = models.SlugField(max_length=50)
+    credentials = EncryptedSecretsField(null=True, blank=True, editable=False)
+    api_url = models.URLField(max_length=300, help_text="Taken from CURSOR_API_URL at connection, never from a form.")
+    key_hint = models.CharField(max_length=10, blank=True, editable=False)
+    key_fingerprint = models.CharField(max_length=64, null=True, blank=True, unique=True, editable=False)  # noqa: DJ001
+    connected_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    attention = models.TextField(blank=True, help_text="Why it needs attention, and what to do. Empty when it is well.")
+    set_up_at = models.DateTimeField(null=True, blank=True, help_text="When the first backfill was finished.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.cost_center} ({self.provider})"
+
+
+class StreamQuerySet(models.QuerySet["Stream"]):
+    def due(self, now: datetime) -> StreamQuerySet:
+        """Streams whose time has come and that nobody holds."""
+        return self.filter(
+            Q(claimed_until=None) | Q(claimed_until__lte=now),
+            due_at__lte=now,
+            integration__credentials__isnull=False,
+            integration__cost_center__status__in=[CostCenter.Status.CONNECTING, CostCenter.Status.ACTIVE],
+        )
+
+
+class Stream(models.Model):
+    """One feed of an integration and how far it has been read.
+
+    A pass reads from its fixed closed end backwards; `[pass_from, pass_through)` is what the current pass has done.
+    When it has covered the trailing span, `synced_through` moves up to its end. Below `backfilled_from` nothing
+    has been read yet.
+    """
+
+    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="streams")
+    name = models.CharField(max_length=50)
+    synced_through = models.DateTimeField(null=True, blank=True)
+    backfilled_from = models.DateTimeField(null=True, blank=True)
+    backfill_target = models.DateTimeField(null=True, blank=True)
+    pass_from = models.DateTimeField(null=True, blank=True)
+    pass_through = models.DateTimeField(null=True, blank=True)
+    due_at = models.DateTimeField(db_index=True)
+    claimed_until = models.DateTimeField(null=True, blank=True)
+    claim_token = models.CharField(max_length=32, blank=True)
+    recent_requests = models.JSONField(default=list, help_text="Epoch seconds of the requests of the last minute.")
+    attempts = models.PositiveIntegerField(default=0, help_text="Failures in a row.")
+    failing_since = models.DateTimeField(null=True, blank=True)
+    last_error = models.TextField(blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True, help_text="When it was last complete.")
+
+    objects: ClassVar[models.Manager[Stream]] = StreamQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["integration", "name"], name="stream_integration_name")]
+
+    def __str__(self) -> str:
+        return f"{self.integration} {self.name}"
+
+
+class SyncRun(models.Model):
+    """One window of one stream, recorded before the provider is asked and finished with what came of it."""
+
+    class Outcome(models.TextChoices):
+        RUNNING = "running", "Running"
+        DONE = "done", "Done"
+        UNCHANGED = "unchanged", "Nothing changed"
+        SPLIT = "split", "Read in parts"
+        KEPT = "kept", "No longer returned, kept"
+        FAILED = "failed", "Failed"
+        INTERRUPTED = "interrupted", "Interrupted, repeated later"
+
+    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="runs", db_index=False)
+    stream = models.CharField(max_length=50)
+    window_start = models.DateTimeField()
+    window_end = models.DateTimeField()
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+    outcome = models.CharField(max_length=20, choices=Outcome, default=Outcome.RUNNING)
+    events = models.PositiveIntegerField(default=0)
+    requests = models.PositiveIntegerField(default=0)
+    waited_seconds = models.PositiveIntegerField(default=0, help_text="Spent waiting for the provider's rate limit.")
+    amount_before = AmountField(null=True, blank=True)
+    amount_after = AmountField(null=True, blank=True)
+    message = models.TextField(blank=True, help_text="What happened, in words a person can act on.")
+    sample = models.TextField(blank=True, help_text="Of a reply that broke the contract: its redacted beginning.")
+
+    class Meta:
+        ordering = ["-pk"]
+        indexes = [models.Index(fields=["integration", "-started_at"], name="sync_run_recent")]
+
+    def __str__(self) -> str:
+        return f"{self.stream} {self.window_start:%Y-%m-%d %H:%M} – {self.window_end:%Y-%m-%d %H:%M}"
+
+
+class Notice(models.Model):
+    """An e-mail waiting to be sent: written with the change it tells of, delivered by the worker, then deleted."""
+
+    class Event(models.TextChoices):
+        SET_UP = "set up", "Set-up finished"
+        KEY_REFUSED = "key refused", "Key refused"
+
+    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="notices")
+    event = models.CharField(max_length=20, choices=Event)
+    text = models.TextField(blank=True)
+    not_before = models.DateTimeField(help_text="Moved on while somebody is sending it, and after a failure.")
+    attempts = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.get_event_display()}: {self.integration}"
+
+
+class Member(models.Model):
+    """Somebody in a team, as the provider last told."""
+
+    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="members", db_index=False)
+    key = models.CharField(max_length=254, help_text="E-mail in lower case, else the provider's id.")
+    external_id = models.CharField(max_length=100, blank=True)
+    email = models.CharField(max_length=254, blank=True)
+    name = models.CharField(max_length=200, blank=True)
+    role = models.CharField(max_length=50, blank=True)
+    is_active = models.BooleanField(default=True)
+    is_paid = models.BooleanField(default=True)
+    first_seen = models.DateField()
+    last_seen = models.DateField()
+
+    class Meta:
+        ordering = ["key"]
+        constraints = [models.UniqueConstraint(fields=["integration", "key"], name="member_integration_key")]
+
+    def __str__(self) -> str:
+        return self.name or self.key
+
+
+class SeatSnapshot(models.Model):
+    """An active paid member on a UTC day: one row a member and day, as last read that day."""
+
+    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="seats", db_index=False)
+    member = models.ForeignKey(Member, on_delete=models.CASCADE, related_name="seats")
+    day = models.DateField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["integration", "day", "member"], name="seat_integration_day_member")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.member}"
+
+
+class ProviderTotal(models.Model):
+    """The provider's own total of one user in one billing period, for reconciliation."""
+
+    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="provider_totals")
+    period_start = models.DateTimeField()
+    read_at = models.DateTimeField()
+    user = models.CharField(max_length=254)
+    on_demand_cost = AmountField(null=True, blank=True)
+    included_cost = AmountField(null=True, blank=True)
+    note = models.CharField(max_length=200, blank=True, help_text="What is ambiguous about it.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["integration", "period_start", "user"], name="provider_total_period_user")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} since {self.period_start:%Y-%m-%d}"
+
+
+class Subscription(models.Model):
+    """A flat-rate tool recorded by hand, amortised by day."""
+
+    class Period(models.TextChoices):
+        MONTHLY = "monthly", "Monthly"
+        ANNUAL = "annual", "Annual"
+
+    cost_center = models.ForeignKey(CostCenter, on_delete=models.PROTECT, related_name="subscriptions")
+    name = models.CharField(max_length=100)
+    plan = models.CharField(max_length=100, blank=True)
+    seats = models.PositiveIntegerField(null=True, blank=True)
+    price = AmountField(help_text="Per seat and period, or the flat fee of a period when there are no seats.")
+    period = models.CharField(max_length=10, choices=Period, default=Period.MONTHLY)
+    currency = models.CharField(max_length=3, default="USD", validators=[validate_currency])
+    starts_on = models.DateField()
+    renews_on = models.DateField(null=True, blank=True)
+    ends_on = models.DateField(null=True, blank=True)
+    owner = models.CharField(max_length=254, blank=True)
+    tags = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(ends_on=None) | Q(ends_on__gte=F("starts_on")), name="subscription_ends_after_start"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ImportedFile(models.Model):
+    """A file of a FOCUS delivery and what became of it."""
+
+    class State(models.TextChoices):
+        FOUND = "found", "Found"
+        IMPORTED = "imported", "Imported"
+        SUPERSEDED = "superseded", "Replaced by a later delivery"
+        REFUSED = "refused", "Refused"
+
+    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="files")
+    location = models.CharField(max_length=500)
+    version = models.CharField(max_length=200, help_text="ETag, or size and modification time.")
+    delivery = models.CharField(max_length=64, blank=True)
+    state = models.CharField(max_length=12, choices=State, default=State.FOUND)
+    rows = models.PositiveBigIntegerField(default=0)
+    message = models.TextField(blank=True)
+    seen_at = models.DateTimeField()
+    imported_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["integration", "location", "version"], name="file_location_version")
+        ]
+
+    def __str__(self) -> str:
+        return self.location

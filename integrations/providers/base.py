@@ -1,0 +1,137 @@
+"""What a provider is: pure code that verifies credentials and fetches records. It never touches the database or sleeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from django import forms
+
+from costcenters.line_items import LineItem
+from integrations.http import ApiClient
+
+
+class RecordKind(Enum):
+    """The three kinds of records; the engine has one generic writer for each."""
+
+    LINE_ITEM = "line item"
+    MEMBER = "member"
+    PERIOD_TOTAL = "period total"
+
+
+class Member(NamedTuple):
+    """Somebody in the provider's team. `is_paid`: occupies a paid seat while active. `email` is in lower case."""
+
+    external_id: str
+    email: str
+    name: str
+    role: str
+    is_active: bool
+    is_paid: bool
+
+    @property
+    def key(self) -> str:
+        """What tells this person from others in the team: the e-mail, else the provider's id, else the name."""
+        return self.email or self.external_id or self.name
+
+
+class PeriodTotal(NamedTuple):
+    """The provider's own total for one user since `period_start`. None: the reply does not tell it unambiguously."""
+
+    period_start: datetime
+    user: str
+    on_demand_nano: int | None
+    included_nano: int | None
+    note: str = ""
+
+
+Record = LineItem | Member | PeriodTotal
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """`[start, end)` in UTC."""
+
+    start: datetime
+    end: datetime
+
+    @property
+    def length(self) -> timedelta:
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a window: its records, and how many the provider says the whole window holds."""
+
+    records: list[LineItem] | list[Member] | list[PeriodTotal]
+    total: int
+    #: What a person should know, by sentence, with how many records it concerns.
+    notes: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSpec:
+    """One feed of a provider. The part below `every` matters to line items only."""
+
+    name: str
+    label: str
+    kind: RecordKind
+    path: str
+    every: timedelta = timedelta(hours=1)
+    charge_types: tuple[str, ...] = ()
+    reread_days: int = 3
+    backfill_days: int = 365
+    #: The backfill stops after so many days without anything.
+    empty_days: int = 60
+    longest_span: timedelta = timedelta(days=30)
+    #: A span with more records than this is cut into parts of about `part_size`.
+    cut_above: int = 20_000
+    part_size: int = 16_000
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What the cheapest read told: who is in the team, and whether there was usage in the last closed hour."""
+
+    members: tuple[Member, ...]
+
+    @property
+    def paid_seats(self) -> int:
+        return sum(1 for member in self.members if member.is_active and member.is_paid)
+
+
+class Provider(Protocol):
+    """One folder below `integrations/providers/`."""
+
+    slug: str
+    name: str
+    service: str
+
+    @property
+    def api_url(self) -> str: ...
+
+    @property
+    def streams(self) -> tuple[StreamSpec, ...]: ...
+
+    @property
+    def form(self) -> type[forms.Form]:
+        """The connect form; its fields other than `name` and `monthly_seat_price` are the credentials."""
+
+    def auth(self, credentials: Mapping[str, str]) -> tuple[str, str]:
+        """HTTP Basic user and password."""
+
+    def secret(self, credentials: Mapping[str, str]) -> str:
+        """The credential by which a connection is recognised (hint and fingerprint)."""
+
+    def requests_per_minute(self, path: str) -> int | None:
+        """The documented or configured limit of an endpoint; None for no limit."""
+
+    def verify(self, client: ApiClient, now: datetime) -> Verified:
+        """Check the key with the cheapest reads. Raises KeyRefused, Unreachable or ContractBroken."""
+
+    def fetch(self, stream: str, span: Span, client: ApiClient) -> Iterator[Page]:
+        """The pages of one span, first to last."""

@@ -1,0 +1,61 @@
+"""The entry points of the background worker. Truth is in our rows; the queue is only a doorbell: tasks take ids."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+
+from django.db import transaction
+from django_q.tasks import async_task
+
+from finops.health import WORKER
+from finops.models import Heartbeat
+from integrations import engine, notices
+from integrations.http import Runtime
+from integrations.models import Integration, Stream
+
+logger = logging.getLogger(__name__)
+
+#: A task stops between two pages after this long; what is left goes on in the next one.
+TASK_TIME = timedelta(seconds=120)
+
+
+def tick() -> str:
+    """Every minute: beat, ring for the streams whose time has come, deliver e-mail."""
+    runtime = Runtime()
+    Heartbeat.beat(WORKER, runtime.clock())
+    due = list(Stream.objects.due(runtime.clock()).order_by("due_at").values_list("pk", flat=True))  # type: ignore[attr-defined]
+    for stream_id in due:
+        async_task("integrations.tasks.sync", stream_id)
+    sent = notices.deliver(runtime.clock())
+    return f"{len(due)} streams due, {sent} e-mails sent"
+
+
+def sync(stream_id: int) -> str:
+    """Work on one stream, if it is due and nobody else holds it."""
+    runtime = Runtime()
+    Heartbeat.beat(WORKER, runtime.clock())
+    stream = Stream.objects.due(runtime.clock()).filter(pk=stream_id).first()  # type: ignore[attr-defined]
+    if stream is None:
+        return "not due, or somebody else's"
+    result = engine.sync_stream(
+        stream_id, runtime=runtime, deadline=runtime.clock() + TASK_TIME, only_if_due=True
+    )
+    if result is None:
+        return "somebody else's"
+    if not result.complete and not result.error:
+        async_task("integrations.tasks.sync", stream_id)
+        return "goes on"
+    notices.deliver(runtime.clock())
+    return result.error or f"{result.events} events, {result.requests} requests"
+
+
+def ring(integration: Integration) -> None:
+    """Ask the worker to look at all streams of an integration as soon as the transaction is committed."""
+    stream_ids = list(integration.streams.values_list("pk", flat=True))
+
+    def now() -> None:
+        for stream_id in stream_ids:
+            async_task("integrations.tasks.sync", stream_id)
+
+    transaction.on_commit(now)
