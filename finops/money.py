@@ -28,8 +28,9 @@ MINOR_DIGITS = {"JPY": 0, "KRW": 0, "CLP": 0, "VND": 0, "ISK": 0, "KWD": 3, "BHD
 def nanos_from_cents(cents: Decimal | int) -> int:
     """Cents to nano-units: × 10⁷, rounded half-even (Cursor sends up to 14 decimals of float noise)."""
     if isinstance(cents, int):
-        return cents * NANOS_PER_CENT
-    nanos = int(EXACT.quantize(EXACT.multiply(cents, _NANOS_PER_CENT), _ONE))
+        nanos = cents * NANOS_PER_CENT
+    else:
+        nanos = int(EXACT.quantize(EXACT.multiply(cents, _NANOS_PER_CENT), _ONE))
     if not -MAX_NANOS <= nanos <= MAX_NANOS:
         raise OverflowError(f"an amount of {cents} cents is outside what can be stored")
     return nanos
