@@ -57,7 +57,7 @@ class LineItem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What a replacement covers: `[start, end)` in UTC of one cost center, of some charge types, of one account or all."""
+    """What a replacement covers: `[start, end)` in UTC, of a cost center, some charge types, one account or all."""
 
     cost_center_id: int
     start: datetime
@@ -71,7 +71,12 @@ class Window:
             "cost_center_id = %s AND started_at >= %s AND started_at < %s AND charge_type IN "
             f"({', '.join(['%s'] * len(self.charge_types))})"
         )
-        parameters: list[Any] = [self.cost_center_id, _instant(self.start), _instant(self.end), *self.charge_types]
+        parameters: list[Any] = [
+            self.cost_center_id,
+            _instant(self.start),
+            _instant(self.end),
+            *self.charge_types,
+        ]
         if self.account is not None:
             sql += " AND account = %s"
             parameters.append(self.account)
@@ -123,17 +128,19 @@ COLUMNS = (
     "details",
 )
 DAY, STARTED_AT, BILLED = COLUMNS.index("day"), COLUMNS.index("started_at"), COLUMNS.index("billed_cost")
-LIMITS: dict[str, int] = {
+LIMITS = {
     field.name: field.max_length
     for field in CostLineItem._meta.concrete_fields
-    if getattr(field, "max_length", None) and field.name in COLUMNS
+    if field.max_length and field.name in COLUMNS
 }
 
 #: A row as text and integers, in the order of COLUMNS: the same on both databases.
 Row = tuple[Any, ...]
 
 
-def replace_window(window: Window, items: Sequence[LineItem], *, keep_fuller_before: date | None = None) -> Change:
+def replace_window(
+    window: Window, items: Sequence[LineItem], *, keep_fuller_before: date | None = None
+) -> Change:
     """Make the window hold exactly `items`, with the roll-up of the touched days, in one transaction.
 
     Rows that are stored already are left alone, so a window equal to what is stored is not written at all. Days
@@ -200,8 +207,8 @@ def keep_known_users(window: Window, items: list[LineItem]) -> list[LineItem]:
     known: dict[Row, list[str]] = defaultdict(list)
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT started_at, model, resource, input_tokens, output_tokens, cache_write_tokens, cache_read_tokens, "
-            f'"user" FROM {LINE_ITEMS} WHERE {condition} AND "user" <> %s ORDER BY id',  # noqa: S608
+            f'SELECT started_at, {_EVENT}, "user" FROM {LINE_ITEMS} '  # noqa: S608
+            f"""WHERE {condition} AND "user" <> %s ORDER BY id""",
             [*parameters, ""],
         )
         for started_at, *event, user in _iterate(cursor):
@@ -237,7 +244,9 @@ DAILY_COSTS = DailyCost._meta.db_table
 _QUOTED = ", ".join(f'"{name}"' for name in COLUMNS)
 #: The columns as a Row holds them. The expressions keep the drivers from making objects of text and integers.
 _AS_ROW = ", ".join(
-    {"day": "CAST(day AS TEXT)", "is_estimated": "CASE WHEN is_estimated THEN 1 ELSE 0 END"}.get(name, f'"{name}"')
+    {"day": "CAST(day AS TEXT)", "is_estimated": "CASE WHEN is_estimated THEN 1 ELSE 0 END"}.get(
+        name, f'"{name}"'
+    )
     for name in COLUMNS
 )
 _DIMENSIONS = ", ".join(
@@ -247,6 +256,8 @@ _DIMENSIONS = ", ".join(
         *("tag_set_id", "is_estimated"),
     )
 )
+#: What tells an event from others, beside its instant: see `_event`.
+_EVENT = "model, resource, input_tokens, output_tokens, cache_write_tokens, cache_read_tokens"
 _SUMMED = (
     *("input_tokens", "output_tokens", "cache_write_tokens", "cache_read_tokens"),
     *("billed_cost", "effective_cost", "list_cost"),
@@ -283,9 +294,13 @@ def _rows(window: Window, items: Sequence[LineItem]) -> list[Row]:
     rows: list[Row] = []
     for item in items:
         if not (start <= item.started_at < end) or item.charge_type not in charge_types:
-            raise WindowError(f"A line item of {item.started_at} ({item.charge_type}) lies outside the window it replaces.")
+            raise WindowError(
+                f"A line item of {item.started_at} ({item.charge_type}) lies outside the window it replaces."
+            )
         if account is not None and item.account != account:
-            raise WindowError(f"A line item of account {item.account!r} lies outside the window of {account!r}.")
+            raise WindowError(
+                f"A line item of account {item.account!r} lies outside the window of {account!r}."
+            )
         instant = _instant(item.started_at)
         # The order of LineItem's fields is that of COLUMNS, after the day.
         rows.append(
@@ -309,7 +324,9 @@ def _check_lengths(rows: list[Row]) -> None:
             continue
         for value in {row[position] for row in rows}:
             if len(value) > limit:
-                raise WindowError(f"A {name} of {len(value)} characters does not fit: at most {limit} are stored.")
+                raise WindowError(
+                    f"A {name} of {len(value)} characters does not fit: at most {limit} are stored."
+                )
             if "\0" in value:
                 raise WindowError(f"A {name} holds a NUL character, which cannot be stored.")
 
@@ -327,9 +344,7 @@ def _tag_set_ids(wanted: set[tuple[tuple[str, str], ...]]) -> dict[tuple[tuple[s
     found: dict[str, int] = {}
     every = sorted(digests.values())
     for begin in range(0, len(every), 500):
-        found.update(
-            TagSet.objects.filter(digest__in=every[begin : begin + 500]).values_list("digest", "pk")  # type: ignore[arg-type]
-        )
+        found.update(TagSet.objects.filter(digest__in=every[begin : begin + 500]).values_list("digest", "pk"))
     return {tags: found[digest] for tags, digest in digests.items()}
 
 
@@ -420,7 +435,7 @@ def _roll_up(cost_center_id: int, days: Sequence[str], charge_types: Iterable[st
         f"cost_center_id = %s AND day IN ({', '.join(['%s'] * len(days))}) "
         f"AND charge_type IN ({', '.join(['%s'] * len(charge_types))})"
     )
-    parameters = [cost_center_id, *days, *charge_types]
+    parameters: list[Any] = [cost_center_id, *days, *charge_types]
     after = date.fromisoformat(days[-1]) + timedelta(days=1)
     sums = ", ".join(f'SUM("{name}")' for name in _SUMMED)
     names = ", ".join(f'"{name}"' for name in _SUMMED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator, RegexValidator
@@ -41,7 +42,9 @@ class CostCenter(models.Model):
     currency = models.CharField(max_length=3, default="USD", validators=[validate_currency])
     status = models.CharField(max_length=20, choices=Status, default=Status.CONNECTING)
     connected_on = models.DateField(null=True, blank=True, help_text="UTC day from which seats are counted.")
-    complete_through = models.DateTimeField(null=True, blank=True, help_text="All cost before this instant is in.")
+    complete_through = models.DateTimeField(
+        null=True, blank=True, help_text="All cost before this instant is in."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -83,13 +86,15 @@ class TagSet(models.Model):
 
 
 class CostRow(models.Model):
-    """The columns that a line item and its roll-up share. Text columns are empty, never NULL, when there is no value."""
+    """The columns that a line item and its roll-up share. Text is empty, never NULL, when there is no value."""
 
     day = models.DateField(help_text="UTC day.")
     charge_type = models.CharField(max_length=12, choices=ChargeType)
     service = models.CharField(max_length=200, blank=True)
     model = models.CharField(max_length=200, blank=True, help_text="AI model or cloud SKU.")
-    kind = models.CharField(max_length=100, blank=True, help_text="The provider's own billing kind, as spelled there.")
+    kind = models.CharField(
+        max_length=100, blank=True, help_text="The provider's own billing kind, as spelled there."
+    )
     surface = models.CharField(max_length=30, blank=True)
     user = models.CharField(max_length=254, blank=True)
     account = models.CharField(max_length=200, blank=True)
@@ -110,12 +115,20 @@ class CostRow(models.Model):
 class CostLineItem(CostRow):
     """One charge. Written only by `costcenters.line_items`, in whole windows; never edited."""
 
-    cost_center = models.ForeignKey(CostCenter, on_delete=models.PROTECT, related_name="line_items", db_index=False)
+    cost_center = models.ForeignKey(
+        CostCenter, on_delete=models.PROTECT, related_name="line_items", db_index=False
+    )
     started_at = models.DateTimeField()
-    resource = models.CharField(max_length=300, blank=True, help_text="Cloud resource; the conversation of Cursor usage.")
-    quantity = models.CharField(max_length=50, blank=True, help_text="Exact decimal text; empty when there is none.")
+    resource = models.CharField(
+        max_length=300, blank=True, help_text="Cloud resource; the conversation of Cursor usage."
+    )
+    quantity = models.CharField(
+        max_length=50, blank=True, help_text="Exact decimal text; empty when there is none."
+    )
     unit = models.CharField(max_length=50, blank=True)
-    tag_set = models.ForeignKey(TagSet, null=True, blank=True, on_delete=models.PROTECT, db_index=False, related_name="+")
+    tag_set = models.ForeignKey(
+        TagSet, null=True, blank=True, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )
     details = models.JSONField(default=dict, blank=True)
 
     class Meta:
@@ -128,8 +141,12 @@ class CostLineItem(CostRow):
 class DailyCost(CostRow):
     """The roll-up: line items summed by day and every low-cardinality dimension. Reports read nothing else."""
 
-    cost_center = models.ForeignKey(CostCenter, on_delete=models.PROTECT, related_name="daily_costs", db_index=False)
-    tag_set = models.ForeignKey(TagSet, null=True, blank=True, on_delete=models.PROTECT, db_index=False, related_name="+")
+    cost_center = models.ForeignKey(
+        CostCenter, on_delete=models.PROTECT, related_name="daily_costs", db_index=False
+    )
+    tag_set = models.ForeignKey(
+        TagSet, null=True, blank=True, on_delete=models.PROTECT, db_index=False, related_name="+"
+    )
     line_items = models.BigIntegerField()
 
     class Meta:
@@ -149,14 +166,19 @@ class SeatPriceQuerySet(models.QuerySet["SeatPrice"]):
 
 
 class SeatPrice(models.Model):
-    """What one seat costs a month from a day on. Append-only: a change is a new row; the past never changes silently."""
+    """What one seat costs a month from a day on. Append-only: a change is a new row, the past stays."""
 
     cost_center = models.ForeignKey(CostCenter, on_delete=models.CASCADE, related_name="seat_prices")
     monthly_price = AmountField(
-        null=True, blank=True, validators=[MinValueValidator(Decimal(0))], help_text="Empty: seats are not tracked."
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(Decimal(0))],
+        help_text="Empty: seats are not tracked.",
     )
     committed_seats = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Seats paid for whether used or not; empty when there is no commitment."
+        null=True,
+        blank=True,
+        help_text="Seats paid for whether used or not; empty when there is no commitment.",
     )
     effective_from = models.DateField(help_text="First UTC day on which it holds.")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -220,4 +242,3 @@ class Annotation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day} {self.text}"
-

@@ -1,4 +1,4 @@
-"""`/healthz`: this process answers. `/readyz`: database, migrations, worker heartbeat and how far each cost center is."""
+"""`/healthz`: this process answers. `/readyz`: database, migrations, heartbeat of the worker, lag by cost center."""
 
 from __future__ import annotations
 

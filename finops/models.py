@@ -48,7 +48,9 @@ class Heartbeat(models.Model):
 class NotificationSetting(models.Model):
     """Which e-mails a person receives. No row means: all of them."""
 
-    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notification_setting")
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="notification_setting"
+    )
     setup_finished = models.BooleanField(default=True)
     key_refused = models.BooleanField(default=True)
     sync_failing = models.BooleanField(default=True)

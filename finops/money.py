@@ -10,6 +10,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models.expressions import Combinable
 
 NANOS_PER_UNIT = 10**9
 NANOS_PER_CENT = 10**7
@@ -22,7 +23,18 @@ _ONE = Decimal(1)
 
 SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹"}
 #: ISO 4217 currencies whose smallest unit is not a hundredth.
-MINOR_DIGITS = {"JPY": 0, "KRW": 0, "CLP": 0, "VND": 0, "ISK": 0, "KWD": 3, "BHD": 3, "TND": 3, "JOD": 3, "OMR": 3}
+MINOR_DIGITS = {
+    "JPY": 0,
+    "KRW": 0,
+    "CLP": 0,
+    "VND": 0,
+    "ISK": 0,
+    "KWD": 3,
+    "BHD": 3,
+    "TND": 3,
+    "JOD": 3,
+    "OMR": 3,
+}
 
 
 def nanos_from_cents(cents: Decimal | int) -> int:
@@ -79,6 +91,9 @@ class AmountField(models.BigIntegerField):  # type: ignore[type-arg]
     """An exact amount of money: Decimal currency units in Python, a 64-bit integer of nano-units in the database."""
 
     description = "An exact amount (nano-units)"
+    # For the type checker: what may be set, and what is got.
+    _pyi_private_set_type: Decimal | Combinable  # type: ignore[assignment]
+    _pyi_private_get_type: Decimal  # type: ignore[assignment]
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Decimal | None:
         return None if value is None else units_from_nanos(int(value))
@@ -101,15 +116,17 @@ class AmountField(models.BigIntegerField):  # type: ignore[type-arg]
         return nanos_from_units(Decimal(value))
 
     @property
-    def validators(self) -> list[Any]:  # type: ignore[override]
-        # BigIntegerField bounds are in nano-units; ours are checked in units.
-        return [validate_storable]
+    def validators(self) -> list[Any]:
+        # BigIntegerField's own bounds are in nano-units; ours are checked in units.
+        return [validate_storable, *self._validators]  # type: ignore[attr-defined]
 
-    def formfield(self, **kwargs: Any) -> Any:  # type: ignore[override]
+    def formfield(self, **kwargs: Any) -> Any:
         from django import forms
 
         kwargs.pop("min_value", None)
-        return models.Field.formfield(self, **{"form_class": forms.DecimalField, "decimal_places": 9, **kwargs})  # type: ignore[arg-type]
+        return models.Field.formfield(
+            self, **{"form_class": forms.DecimalField, "decimal_places": 9, **kwargs}
+        )
 
     def value_to_string(self, obj: models.Model) -> str:
         value = self.value_from_object(obj)

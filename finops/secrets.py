@@ -7,7 +7,7 @@ import hmac
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import ItemsView, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -19,7 +19,9 @@ from django.views.debug import SafeExceptionReporterFilter
 
 MASK = "••••"
 #: What an API key may look like in free text; whatever matches is masked in logs and stored messages.
-KEY_PATTERN = re.compile(r"\b(crsr|key|sk|AKIA)_?[A-Za-z0-9][A-Za-z0-9_-]{7,}|Basic [A-Za-z0-9+/=]{8,}|gAAAA[\w-]{20,}=*")
+KEY_PATTERN = re.compile(
+    r"\b(crsr|key|sk|AKIA)_?[A-Za-z0-9][A-Za-z0-9_-]{7,}|Basic [A-Za-z0-9+/=]{8,}|gAAAA[\w-]{20,}=*"
+)
 
 
 class SecretUnreadable(Exception):
@@ -99,7 +101,11 @@ def hint(secret: str) -> str:
 
 
 class EncryptedSecretsField(models.TextField):  # type: ignore[type-arg]
-    """`Secrets` in Python, one Fernet token in the database. Empty (None) once the credential is deleted."""
+    """Takes `Secrets`, gives `SealedSecrets`; one Fernet token in the database, NULL once the credential is deleted."""
+
+    # For the type checker: what may be set, and what is got.
+    _pyi_private_set_type: Secrets | SealedSecrets  # type: ignore[assignment]
+    _pyi_private_get_type: SealedSecrets  # type: ignore[assignment]
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> SealedSecrets | None:
         return SealedSecrets(value) if value else None
@@ -158,7 +164,8 @@ class AlwaysHidingReporterFilter(SafeExceptionReporterFilter):
     """Error reports never show form values or local variables, with DEBUG on either."""
 
     hidden_settings = re.compile(
-        r"API|AUTH|TOKEN|KEY|SECRET|PASS|SIGNATURE|HTTP_COOKIE|DATABASE|EMAIL_HOST|DSN|CREDENTIAL", re.IGNORECASE
+        r"API|AUTH|TOKEN|KEY|SECRET|PASS|SIGNATURE|HTTP_COOKIE|DATABASE|EMAIL_HOST|DSN|CREDENTIAL",
+        re.IGNORECASE,
     )
 
     def is_active(self, request: HttpRequest | None) -> bool:
@@ -167,5 +174,7 @@ class AlwaysHidingReporterFilter(SafeExceptionReporterFilter):
     def get_post_parameters(self, request: HttpRequest | None) -> dict[str, str]:
         return {} if request is None else dict.fromkeys(request.POST, self.cleansed_substitute)
 
-    def get_traceback_frame_variables(self, request: HttpRequest | None, tb_frame: Any) -> list[tuple[str, str]]:
-        return [(name, self.cleansed_substitute) for name in tb_frame.f_locals]
+    def get_traceback_frame_variables(
+        self, request: HttpRequest | None, tb_frame: Any
+    ) -> ItemsView[str, Any]:
+        return dict.fromkeys(tb_frame.f_locals, self.cleansed_substitute).items()

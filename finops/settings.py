@@ -23,22 +23,24 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 class Env(environ.FileAwareEnv):
     """The process environment without its empty variables."""
 
-    ENVIRON = {name: value for name, value in os.environ.items() if value.strip()}
+    ENVIRON: Any = {name: value for name, value in os.environ.items() if value.strip()}
 
 
-env = Env()
+env = Env()  # type: ignore[no-untyped-call]
 if os.environ.get("ONEBILL_READ_DOTENV", "1") != "0" and (BASE_DIR / ".env").is_file():
     Env.read_env(str(BASE_DIR / ".env"))
 
 
 def required(name: str, *, in_debug: str, hint: str) -> str:
-    """The value of secret `name`; with DEBUG on, `in_debug` when unset; with DEBUG off a sentence that says what to do."""
+    """The value of secret `name`; when unset, `in_debug` with DEBUG on, else a sentence that says what to do."""
     value: str = env.str(name, default="")
     if value:
         return value
     if DEBUG:
         return in_debug
-    raise ImproperlyConfigured(f"{name} is not set. {hint} Or run `manage.py up` once: it writes a .env with fresh keys.")
+    raise ImproperlyConfigured(
+        f"{name} is not set. {hint} Or run `manage.py up` once: it writes a .env with fresh keys."
+    )
 
 
 def whole_number(name: str, default: int, *, least: int = 0) -> int:
@@ -62,8 +64,16 @@ def web_address(name: str, default: str) -> str:
     """An http(s) origin without a trailing slash."""
     text: str = env.str(name, default=default).strip().rstrip("/")
     parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise ImproperlyConfigured(f"{name} must be an address such as https://onebill.example.com, not {text!r}.")
+    if (
+        parts.scheme not in ("http", "https")
+        or not parts.hostname
+        or parts.username
+        or parts.query
+        or parts.fragment
+    ):
+        raise ImproperlyConfigured(
+            f"{name} must be an address such as https://onebill.example.com, not {text!r}."
+        )
     return text
 
 
@@ -71,7 +81,9 @@ def web_address(name: str, default: str) -> str:
 
 DEBUG = boolean("DEBUG", False)
 SECRET_KEY = required(
-    "SECRET_KEY", in_debug="insecure-only-for-debug-" + "x" * 40, hint="Set it to 50 or more random characters."
+    "SECRET_KEY",
+    in_debug="insecure-only-for-debug-" + "x" * 40,
+    hint="Set it to 50 or more random characters.",
 )
 FIELD_ENCRYPTION_KEYS: list[str] = [
     key.strip()
@@ -184,7 +196,7 @@ def database(url: str) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            config: dict[str, Any] = Env.db_url_config(url)
+            config: dict[str, Any] = Env.db_url_config(url)  # type: ignore[no-untyped-call]
     except Exception:
         config = {}
     engine = config.get("ENGINE", "")
@@ -227,7 +239,7 @@ AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
 AUDITLOG_DISABLE_REMOTE_ADDR = False
 
-KNOX_TOKEN_MODEL = "finops.ApiToken"
+KNOX_TOKEN_MODEL = "finops.ApiToken"  # noqa: S105
 # knox's own token table is replaced by ours; its migrations would make it all the same.
 MIGRATION_MODULES = {"knox": None}
 REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": timedelta(days=90)}

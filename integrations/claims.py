@@ -1,4 +1,4 @@
-"""Who may work on a stream: a short lease, renewed before every request and during every wait, and the fence of a write."""
+"""Who may work on a stream: a short lease, renewed before every request and in every wait, and the fence of a write."""
 
 from __future__ import annotations
 

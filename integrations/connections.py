@@ -153,9 +153,7 @@ def rotate(
         )
         CostCenter.objects.filter(
             pk=integration.cost_center_id, status=CostCenter.Status.NEEDS_ATTENTION
-        ).update(
-            status=CostCenter.Status.ACTIVE if integration.set_up_at else CostCenter.Status.CONNECTING
-        )
+        ).update(status=CostCenter.Status.ACTIVE if integration.set_up_at else CostCenter.Status.CONNECTING)
         integration.streams.update(due_at=now, attempts=0)
         integration.notices.all().delete()
         tasks.ring(integration)
@@ -176,12 +174,15 @@ def disconnect(integration: Integration) -> None:
 
 
 def _refuse_known_key(secret: str, *, except_for: Integration | None = None) -> None:
-    holders = Integration.objects.filter(key_fingerprint__in=fingerprints(secret)).select_related("cost_center")
+    holders = Integration.objects.filter(key_fingerprint__in=fingerprints(secret)).select_related(
+        "cost_center"
+    )
     if except_for is not None:
         holders = holders.exclude(pk=except_for.pk)
     if holder := holders.first():
         raise NotConnected(
-            f"This key is already connected, as “{holder.cost_center.name}”. Connecting it twice would count everything twice.",
+            f"This key is already connected, as “{holder.cost_center.name}”. Connecting it twice would count "
+            "everything twice.",
             field="credentials",
         )
 
@@ -198,22 +199,24 @@ def _named(provider: Provider, name: str) -> CostCenter | None:
 
 def _shared_team(provider: Provider, verified: Verified, *, except_for: CostCenter | None) -> str:
     keys = {member.key for member in verified.members if member.is_active}
-    others = Integration.objects.filter(provider=provider.slug, credentials__isnull=False).select_related("cost_center")
+    others = Integration.objects.filter(provider=provider.slug, credentials__isnull=False).select_related(
+        "cost_center"
+    )
     for other in others:
         if except_for is not None and other.cost_center_id == except_for.pk:
             continue
         known = set(Member.objects.filter(integration=other, is_active=True).values_list("key", flat=True))
         if keys and len(keys & known) > MOSTLY_SHARED * len(keys):
             return (
-                f"Most members of this team are in “{other.cost_center.name}” too. If both keys belong to the same team, "
-                "its cost is counted twice: remove one of the two."
+                f"Most members of this team are in “{other.cost_center.name}” too. If both keys belong to the "
+                "same team, its cost is counted twice: remove one of the two."
             )
     return ""
 
 
 def _start_streams(integration: Integration, provider: Provider, now: datetime) -> None:
     for spec in provider.streams:
-        stream, is_new = Stream.objects.get_or_create(
+        stream, _ = Stream.objects.get_or_create(
             integration=integration, name=spec.name, defaults={"due_at": now}
         )
         stream.due_at, stream.attempts, stream.last_error = now, 0, ""
@@ -225,5 +228,3 @@ def _start_streams(integration: Integration, provider: Provider, now: datetime) 
             # Seats of the days without a connection are nobody's to guess.
             stream.synced_through = None
         stream.save()
-
-

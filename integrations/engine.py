@@ -96,7 +96,9 @@ def sync_stream(
 class Session:
     """One piece of work on one claimed stream."""
 
-    def __init__(self, claim: Claim, provider: Provider, *, thorough: bool, progress: Progress | None) -> None:
+    def __init__(
+        self, claim: Claim, provider: Provider, *, thorough: bool, progress: Progress | None
+    ) -> None:
         self.claim, self.provider, self.thorough, self.progress = claim, provider, thorough, progress
         self.runtime = claim.runtime
         self.stream = claim.stream
@@ -147,8 +149,8 @@ class Session:
             logger.exception("stream %s of integration %s", self.spec.name, self.integration.pk)
             self._fail(
                 ProviderError(
-                    f"An error inside Onebill ({type(error).__name__}) stopped this. The log says more; it is tried again "
-                    "by itself."
+                    f"An error inside Onebill ({type(error).__name__}) stopped this. The log says more; it is "
+                    "tried again by itself."
                 ),
                 due_at=self.runtime.clock() + CONTRACT_RETRY,
             )
@@ -183,7 +185,11 @@ class Session:
         )
 
     def _retry_at(self) -> datetime:
-        pause = min(timedelta(minutes=2**self.stream.attempts), LONGEST_RETRY) if self.stream.attempts < 7 else LONGEST_RETRY
+        pause = (
+            min(timedelta(minutes=2**self.stream.attempts), LONGEST_RETRY)
+            if self.stream.attempts < 7
+            else LONGEST_RETRY
+        )
         return self.runtime.clock() + pause * (0.5 + self.runtime.random() / 2)
 
     # Runs ----------------------------------------------------------------------------------------------------------
@@ -199,7 +205,15 @@ class Session:
         )
         return self.run
 
-    def _close_run(self, outcome: SyncRun.Outcome, message: str = "", *, events: int = 0, change: Change | None = None, sample: str = "") -> None:
+    def _close_run(
+        self,
+        outcome: SyncRun.Outcome,
+        message: str = "",
+        *,
+        events: int = 0,
+        change: Change | None = None,
+        sample: str = "",
+    ) -> None:
         run, self.run = self.run, None
         if run is None:
             return
@@ -307,13 +321,17 @@ class Session:
             if not moved and got == announced:
                 return records, notes
         if moved:
-            raise Unreachable(f"{self.provider.name}'s count of events kept changing. It is read again by itself.")
+            raise Unreachable(
+                f"{self.provider.name}'s count of events kept changing. It is read again by itself."
+            )
         raise ContractBroken(
-            f"{self.provider.name} announced {announced:,} events and returned {got:,}, {WALKS} times over. What was stored "
-            "before stays as it is."
+            f"{self.provider.name} announced {announced:,} events and returned {got:,}, {WALKS} times over. "
+            "What was stored before stays as it is."
         )
 
-    def _store(self, span: Span, records: list[LineItem], notes: Counter[str], *, progress_field: str) -> None:
+    def _store(
+        self, span: Span, records: list[LineItem], notes: Counter[str], *, progress_field: str
+    ) -> None:
         window = Window(self.center.pk, span.start, span.end, self.spec.charge_types)
         trailing_day = windows.trailing_start(None, self.runtime.clock(), self.spec.reread_days).date()
         with transaction.atomic():
@@ -332,7 +350,11 @@ class Session:
 
     def _records(self, span: Span) -> list[object]:
         self._open_run(span)
-        return [record for page in self.provider.fetch(self.spec.name, span, self.client) for record in page.records]
+        return [
+            record
+            for page in self.provider.fetch(self.spec.name, span, self.client)
+            for record in page.records
+        ]
 
     def read_members(self) -> None:
         """Today's team and its seats."""
@@ -364,8 +386,12 @@ class Session:
                         period_start=total.period_start,
                         user=total.user,
                         read_at=now,
-                        on_demand_cost=None if total.on_demand_nano is None else units_from_nanos(total.on_demand_nano),
-                        included_cost=None if total.included_nano is None else units_from_nanos(total.included_nano),
+                        on_demand_cost=None
+                        if total.on_demand_nano is None
+                        else units_from_nanos(total.on_demand_nano),
+                        included_cost=None
+                        if total.included_nano is None
+                        else units_from_nanos(total.included_nano),
                         note=total.note,
                     )
                     for total in by_key.values()

@@ -145,7 +145,8 @@ class ApiClient:
                         return parse_json(content)
                     except ValueError:
                         problem = ContractBroken(
-                            f"{self._name} answered {path} with something that is not JSON.", sample=self._sample(content)
+                            f"{self._name} answered {path} with something that is not JSON.",
+                            sample=self._sample(content),
                         )
                 elif response.status_code >= 500 or response.status_code == 408:
                     problem = Unreachable(
@@ -161,7 +162,9 @@ class ApiClient:
             except OutOfPatience:
                 raise problem from None
 
-    def _exchange(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[httpx.Response, bytes]:
+    def _exchange(
+        self, method: str, path: str, body: Mapping[str, Any] | None
+    ) -> tuple[httpx.Response, bytes]:
         """One request with a total deadline: a reply that trickles cannot hold us longer."""
         deadline = self._runtime.clock() + timedelta(seconds=self._runtime.request_seconds)
         content = bytearray()
@@ -200,15 +203,15 @@ class ApiClient:
         quoted = f"{status}: {said}" if said else str(status)
         if status == 403 or (status == 401 and ("enterprise" in said.lower() or " plan" in said.lower())):
             return KeyRefused(
-                f"{self._name} knows this key but does not allow the request ({quoted}). The plan or the scope of the key "
-                "may not include its Admin API: create a read-only admin key, or ask the provider about the plan.",
+                f"{self._name} knows this key but does not allow the request ({quoted}). The plan or the scope of "
+                "the key may not include its Admin API: create a read-only admin key, or ask about the plan.",
                 reason="plan",
             )
         if status == 401:
             return KeyRefused(
                 f"{self._name} refused this key ({quoted}). It may have been revoked, its creator may no longer be a "
-                "team admin, it may be a personal key, or part of it was not copied. Create a new read-only admin key and "
-                "paste it here."
+                "team admin, it may be a personal key, or part of it was not copied. Create a new read-only admin "
+                "key and paste it here."
             )
         return ContractBroken(
             f"{self._name} did not accept our request to {path} ({quoted}).", sample=self._sample(content)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -20,13 +19,17 @@ class Integration(models.Model):
     cost_center = models.OneToOneField(CostCenter, on_delete=models.PROTECT, related_name="integration")
     provider = models.SlugField(max_length=50)
     credentials = EncryptedSecretsField(null=True, blank=True, editable=False)
-    api_url = models.URLField(max_length=300, help_text="Taken from CURSOR_API_URL at connection, never from a form.")
+    api_url = models.URLField(
+        max_length=300, help_text="Taken from CURSOR_API_URL at connection, never from a form."
+    )
     key_hint = models.CharField(max_length=10, blank=True, editable=False)
-    key_fingerprint = models.CharField(max_length=64, null=True, blank=True, unique=True, editable=False)  # noqa: DJ001
+    key_fingerprint = models.CharField(max_length=64, null=True, blank=True, unique=True, editable=False)
     connected_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
-    attention = models.TextField(blank=True, help_text="Why it needs attention, and what to do. Empty when it is well.")
+    attention = models.TextField(
+        blank=True, help_text="Why it needs attention, and what to do. Empty when it is well."
+    )
     set_up_at = models.DateTimeField(null=True, blank=True, help_text="When the first backfill was finished.")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -63,16 +66,20 @@ class Stream(models.Model):
     due_at = models.DateTimeField(db_index=True)
     claimed_until = models.DateTimeField(null=True, blank=True)
     claim_token = models.CharField(max_length=32, blank=True)
-    recent_requests = models.JSONField(default=list, help_text="Epoch seconds of the requests of the last minute.")
+    recent_requests = models.JSONField(
+        default=list, help_text="Epoch seconds of the requests of the last minute."
+    )
     attempts = models.PositiveIntegerField(default=0, help_text="Failures in a row.")
     failing_since = models.DateTimeField(null=True, blank=True)
     last_error = models.TextField(blank=True)
     finished_at = models.DateTimeField(null=True, blank=True, help_text="When it was last complete.")
 
-    objects: ClassVar[models.Manager[Stream]] = StreamQuerySet.as_manager()  # type: ignore[assignment]
+    objects = StreamQuerySet.as_manager()
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["integration", "name"], name="stream_integration_name")]
+        constraints = [
+            models.UniqueConstraint(fields=["integration", "name"], name="stream_integration_name")
+        ]
 
     def __str__(self) -> str:
         return f"{self.integration} {self.name}"
@@ -90,7 +97,9 @@ class SyncRun(models.Model):
         FAILED = "failed", "Failed"
         INTERRUPTED = "interrupted", "Interrupted, repeated later"
 
-    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="runs", db_index=False)
+    integration = models.ForeignKey(
+        Integration, on_delete=models.CASCADE, related_name="runs", db_index=False
+    )
     stream = models.CharField(max_length=50)
     window_start = models.DateTimeField()
     window_end = models.DateTimeField()
@@ -99,11 +108,15 @@ class SyncRun(models.Model):
     outcome = models.CharField(max_length=20, choices=Outcome, default=Outcome.RUNNING)
     events = models.PositiveIntegerField(default=0)
     requests = models.PositiveIntegerField(default=0)
-    waited_seconds = models.PositiveIntegerField(default=0, help_text="Spent waiting for the provider's rate limit.")
+    waited_seconds = models.PositiveIntegerField(
+        default=0, help_text="Spent waiting for the provider's rate limit."
+    )
     amount_before = AmountField(null=True, blank=True)
     amount_after = AmountField(null=True, blank=True)
     message = models.TextField(blank=True, help_text="What happened, in words a person can act on.")
-    sample = models.TextField(blank=True, help_text="Of a reply that broke the contract: its redacted beginning.")
+    sample = models.TextField(
+        blank=True, help_text="Of a reply that broke the contract: its redacted beginning."
+    )
 
     class Meta:
         ordering = ["-pk"]
@@ -133,7 +146,9 @@ class Notice(models.Model):
 class Member(models.Model):
     """Somebody in a team, as the provider last told."""
 
-    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="members", db_index=False)
+    integration = models.ForeignKey(
+        Integration, on_delete=models.CASCADE, related_name="members", db_index=False
+    )
     key = models.CharField(max_length=254, help_text="E-mail in lower case, else the provider's id.")
     external_id = models.CharField(max_length=100, blank=True)
     email = models.CharField(max_length=254, blank=True)
@@ -155,13 +170,17 @@ class Member(models.Model):
 class SeatSnapshot(models.Model):
     """An active paid member on a UTC day: one row a member and day, as last read that day."""
 
-    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="seats", db_index=False)
+    integration = models.ForeignKey(
+        Integration, on_delete=models.CASCADE, related_name="seats", db_index=False
+    )
     member = models.ForeignKey(Member, on_delete=models.CASCADE, related_name="seats")
     day = models.DateField()
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["integration", "day", "member"], name="seat_integration_day_member")
+            models.UniqueConstraint(
+                fields=["integration", "day", "member"], name="seat_integration_day_member"
+            )
         ]
 
     def __str__(self) -> str:
@@ -181,7 +200,9 @@ class ProviderTotal(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["integration", "period_start", "user"], name="provider_total_period_user")
+            models.UniqueConstraint(
+                fields=["integration", "period_start", "user"], name="provider_total_period_user"
+            )
         ]
 
     def __str__(self) -> str:
@@ -212,7 +233,8 @@ class Subscription(models.Model):
         ordering = ["name"]
         constraints = [
             models.CheckConstraint(
-                condition=Q(ends_on=None) | Q(ends_on__gte=F("starts_on")), name="subscription_ends_after_start"
+                condition=Q(ends_on=None) | Q(ends_on__gte=F("starts_on")),
+                name="subscription_ends_after_start",
             )
         ]
 
@@ -242,7 +264,9 @@ class ImportedFile(models.Model):
     class Meta:
         ordering = ["-pk"]
         constraints = [
-            models.UniqueConstraint(fields=["integration", "location", "version"], name="file_location_version")
+            models.UniqueConstraint(
+                fields=["integration", "location", "version"], name="file_location_version"
+            )
         ]
 
     def __str__(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
@@ -62,7 +63,9 @@ def stream_complete(integration: Integration, now: datetime) -> None:
 def deliver(now: datetime) -> int:
     """Send what is waiting; how many were sent. What cannot be sent waits and is tried again."""
     sent = 0
-    for notice in Notice.objects.filter(not_before__lte=now).select_related("integration__cost_center").order_by("pk"):
+    for notice in (
+        Notice.objects.filter(not_before__lte=now).select_related("integration__cost_center").order_by("pk")
+    ):
         mine = Notice.objects.filter(pk=notice.pk, not_before__lte=now).update(
             not_before=now + SEND_AGAIN_AFTER * (notice.attempts + 1), attempts=notice.attempts + 1
         )
@@ -93,7 +96,10 @@ def _message(notice: Notice) -> EmailMultiAlternatives:
     template = TEMPLATES[Notice.Event(notice.event)]
     subject = " ".join(render_to_string(f"{template}_subject.txt", context).split())
     message = EmailMultiAlternatives(
-        subject, render_to_string(f"{template}.txt", context), settings.DEFAULT_FROM_EMAIL, _recipients(integration, notice)
+        subject,
+        render_to_string(f"{template}.txt", context),
+        settings.DEFAULT_FROM_EMAIL,
+        _recipients(integration, notice),
     )
     message.attach_alternative(render_to_string(f"{template}.html", context), "text/html")
     return message
@@ -108,7 +114,7 @@ def _totals(center: CostCenter) -> dict[str, Any]:
         first=Min("day"),
         last=Max("day"),
     )
-    found["billed"] = display(found["billed"] or 0, center.currency)
+    found["billed"] = display(found["billed"] or Decimal(0), center.currency)
     found["events"] = found["events"] or 0
     return found
 
@@ -116,9 +122,15 @@ def _totals(center: CostCenter) -> dict[str, Any]:
 def _recipients(integration: Integration, notice: Notice) -> list[str]:
     """Whoever connected it; if nobody is left with an address, all Admins. People may have switched a message off."""
     users = get_user_model().objects.filter(is_active=True).exclude(email="")
-    flag = {Notice.Event.SET_UP: "setup_finished", Notice.Event.KEY_REFUSED: "key_refused"}[Notice.Event(notice.event)]
-    owner = users.filter(pk=integration.connected_by_id)
-    chosen = owner if owner.exists() else users.filter(Q(is_superuser=True) | Q(groups__name="Admin")).distinct()
+    flag = {Notice.Event.SET_UP: "setup_finished", Notice.Event.KEY_REFUSED: "key_refused"}[
+        Notice.Event(notice.event)
+    ]
+    owner = users.filter(pk=integration.connected_by_id or 0)
+    chosen = (
+        owner if owner.exists() else users.filter(Q(is_superuser=True) | Q(groups__name="Admin")).distinct()
+    )
     return list(
-        chosen.exclude(**{f"notification_setting__{flag}": False}).order_by("email").values_list("email", flat=True)
+        chosen.exclude(**{f"notification_setting__{flag}": False})
+        .order_by("email")
+        .values_list("email", flat=True)
     )

@@ -24,7 +24,7 @@ def tick() -> str:
     """Every minute: beat, ring for the streams whose time has come, deliver e-mail."""
     runtime = Runtime()
     Heartbeat.beat(WORKER, runtime.clock())
-    due = list(Stream.objects.due(runtime.clock()).order_by("due_at").values_list("pk", flat=True))  # type: ignore[attr-defined]
+    due = list(Stream.objects.due(runtime.clock()).order_by("due_at").values_list("pk", flat=True))
     for stream_id in due:
         async_task("integrations.tasks.sync", stream_id)
     sent = notices.deliver(runtime.clock())
@@ -35,7 +35,7 @@ def sync(stream_id: int) -> str:
     """Work on one stream, if it is due and nobody else holds it."""
     runtime = Runtime()
     Heartbeat.beat(WORKER, runtime.clock())
-    stream = Stream.objects.due(runtime.clock()).filter(pk=stream_id).first()  # type: ignore[attr-defined]
+    stream = Stream.objects.due(runtime.clock()).filter(pk=stream_id).first()
     if stream is None:
         return "not due, or somebody else's"
     result = engine.sync_stream(

@@ -25,7 +25,7 @@ def trailing_start(synced_through: datetime | None, end: datetime, reread_days: 
 
 
 def forward_spans(start: datetime, end: datetime, *, through: datetime, longest: timedelta) -> Iterator[Span]:
-    """`[start, end)` newest first: yesterday and today (seen from `through`) as one span, then spans of `longest` at most."""
+    """`[start, end)` newest first: yesterday and today (seen from `through`) as one span, then `longest` ones."""
     recent = max(start, floor_day(through) - DAY)
     if recent < end:
         yield Span(recent, end)

@@ -1,4 +1,4 @@
-"""Settings of the tests: never .env, a SQLite file or the PostgreSQL of DATABASE_URL, no rate limits unless a test asks."""
+"""Settings of the tests: never .env; a SQLite file or the PostgreSQL of DATABASE_URL; no rate limits unless asked."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ from pathlib import Path
 
 _scratch = Path(tempfile.gettempdir()) / f"onebill-tests-{os.getuid()}"
 _scratch.mkdir(mode=0o700, exist_ok=True)
-for _name in (
-    "CURSOR_API_URL CURSOR_BACKFILL_DAYS CURSOR_REREAD_DAYS SYNC_LEASE_SECONDS SENTRY_DSN ALLOWED_HOSTS EMAIL_URL DEBUG".split()
-):
+for _name in [
+    "CURSOR_API_URL",
+    "CURSOR_BACKFILL_DAYS",
+    "CURSOR_REREAD_DAYS",
+    "SYNC_LEASE_SECONDS",
+    "SENTRY_DSN",
+    "ALLOWED_HOSTS",
+    "EMAIL_URL",
+    "DEBUG",
+]:
     os.environ.pop(_name, None)
 os.environ["ONEBILL_READ_DOTENV"] = "0"
 os.environ["SECRET_KEY"] = "tests-only-" + "k" * 50

@@ -34,7 +34,9 @@ def make_groups(apps, schema_editor):
 
 def remove_groups(apps, schema_editor):
     Group = apps.get_model("auth", "Group")
-    Group.objects.using(schema_editor.connection.alias).filter(name__in=["Viewer", "Editor", "Admin"]).delete()
+    Group.objects.using(schema_editor.connection.alias).filter(
+        name__in=["Viewer", "Editor", "Admin"]
+    ).delete()
 
 
 class Migration(migrations.Migration):

@@ -1,4 +1,4 @@
-"""What a provider is: pure code that verifies credentials and fetches records. It never touches the database or sleeps."""
+"""What a provider is: pure code that verifies credentials and fetches records, without database or sleeping."""
 
 from __future__ import annotations
 

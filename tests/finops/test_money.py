@@ -25,7 +25,13 @@ def test_cents_become_nano_dollars_by_ten_million_rounded_half_even(cents):
 
 @pytest.mark.parametrize(
     ("cents", "nanos"),
-    [("40.16699999999999", 401_670_000), ("0.00000005", 0), ("0.00000015", 2), ("-0.00000015", -2), ("57.0351", 570_351_000)],
+    [
+        ("40.16699999999999", 401_670_000),
+        ("0.00000005", 0),
+        ("0.00000015", 2),
+        ("-0.00000015", -2),
+        ("57.0351", 570_351_000),
+    ],
 )
 def test_float_noise_of_a_reply_is_rounded_once(cents, nanos):
     assert nanos_from_cents(parse_json(cents.encode())) == nanos
@@ -65,7 +71,10 @@ def test_what_is_not_json_is_an_error_and_nothing_else(text):
 
 def test_json_numbers_with_a_point_never_pass_through_a_float():
     assert parse_json(json.dumps([1]).encode()) == [1]
-    assert str(parse_json(b"[0.1000000000000000055511151231257827]")[0]) == "0.1000000000000000055511151231257827"
+    assert (
+        str(parse_json(b"[0.1000000000000000055511151231257827]")[0])
+        == "0.1000000000000000055511151231257827"
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,8 +96,18 @@ def test_amounts_are_rounded_for_people_only(units, currency, shown):
 @pytest.mark.django_db
 def test_the_database_sums_without_losing_a_nano_dollar():
     center = CostCenter.objects.create(name="Exact", provider="cursor")
-    amounts = [Decimal("1234567.000000001"), Decimal("0.100000000"), Decimal("-0.000000001"), Decimal("8999999999")]
+    amounts = [
+        Decimal("1234567.000000001"),
+        Decimal("0.100000000"),
+        Decimal("-0.000000001"),
+        Decimal("8999999999"),
+    ]
     DailyCost.objects.bulk_create(
-        [DailyCost(cost_center=center, day="2026-11-01", charge_type="usage", line_items=1, billed_cost=amount) for amount in amounts]
+        [
+            DailyCost(
+                cost_center=center, day="2026-11-01", charge_type="usage", line_items=1, billed_cost=amount
+            )
+            for amount in amounts
+        ]
     )
     assert DailyCost.objects.aggregate(total=Sum("billed_cost"))["total"] == sum(amounts)

@@ -66,7 +66,9 @@ def sandbox(clock: Clock) -> Iterator[Callable[..., SandboxServer]]:
 def connect(runtime: Runtime) -> Callable[..., Integration]:
     """Connects a sandbox through the same code path as the form."""
 
-    def connect_to(server: SandboxServer, *, name: str = "Cursor", price: str | None = "40", **options: Any) -> Integration:
+    def connect_to(
+        server: SandboxServer, *, name: str = "Cursor", price: str | None = "40", **options: Any
+    ) -> Integration:
         return connections.connect(
             PROVIDERS["cursor"],
             name=name,
@@ -104,7 +106,9 @@ def truth(server: SandboxServer) -> dict[Key, tuple[int, int, int]]:
     return {key: (found[key, 0], found[key, 1], found[key, 2]) for key, _ in found}
 
 
-def ledger(integration: Integration, *, model: type[CostLineItem] | type[DailyCost] = DailyCost) -> dict[Key, tuple[int, int, int]]:
+def ledger(
+    integration: Integration, *, model: type[CostLineItem] | type[DailyCost] = DailyCost
+) -> dict[Key, tuple[int, int, int]]:
     """The same, as stored: from the roll-up, or from the line items."""
     found: dict[Key, list[int]] = {}
     rows = model.objects.filter(cost_center=integration.cost_center, charge_type="usage")
@@ -124,5 +128,11 @@ def assert_equals_truth(integration: Integration, server: SandboxServer) -> None
     assert expected
     for model in (CostLineItem, DailyCost):
         stored = ledger(integration, model=model)
-        differing = {key: (stored.get(key), expected.get(key)) for key in stored.keys() | expected.keys() if stored.get(key) != expected.get(key)}
-        assert not differing, f"{model.__name__}: {len(differing)} differ, such as {list(differing.items())[:5]}"
+        differing = {
+            key: (stored.get(key), expected.get(key))
+            for key in stored.keys() | expected.keys()
+            if stored.get(key) != expected.get(key)
+        }
+        assert not differing, (
+            f"{model.__name__}: {len(differing)} differ, such as {list(differing.items())[:5]}"
+        )

@@ -27,9 +27,15 @@ def sample(name):
 def client_of(*bodies):
     """A client whose server answers these bodies, one a request."""
     answers = iter(bodies)
-    runtime = Runtime(transport=httpx.MockTransport(lambda request: httpx.Response(200, content=next(answers))))
+    runtime = Runtime(
+        transport=httpx.MockTransport(lambda request: httpx.Response(200, content=next(answers)))
+    )
     return ApiClient(
-        base_url="http://cursor.test", auth=("crsr_k", ""), provider_name="Cursor", runtime=runtime, guard=ShortGuard(runtime)
+        base_url="http://cursor.test",
+        auth=("crsr_k", ""),
+        provider_name="Cursor",
+        runtime=runtime,
+        guard=ShortGuard(runtime),
     )
 
 
@@ -49,8 +55,16 @@ def test_the_sample_reply_is_read_as_defined():
         ("lee@example.com", "", "editor", 0, 12_500_000),
     ]
     assert lines[0].started_at == datetime(2026, 8, 30, 23, 59, 59, 999000, tzinfo=UTC)
-    assert (lines[0].input_tokens, lines[0].output_tokens, lines[0].cache_write_tokens, lines[0].cache_read_tokens) == (
-        212, 731, 5020, 18233,
+    assert (
+        lines[0].input_tokens,
+        lines[0].output_tokens,
+        lines[0].cache_write_tokens,
+        lines[0].cache_read_tokens,
+    ) == (
+        212,
+        731,
+        5020,
+        18233,
     )
     assert json.loads(lines[1].details)["totalCents"] == "31.400000000000002"
 
@@ -139,7 +153,9 @@ def test_the_surface_is_the_most_particular_one(event, surface):
     assert item(**event).surface == surface
 
 
-@pytest.mark.parametrize("timestamp", ["1788134399999", 1788134399999, "2026-08-30T23:59:59.999Z", "2026-08-31T01:59:59.999+02:00"])
+@pytest.mark.parametrize(
+    "timestamp", ["1788134399999", 1788134399999, "2026-08-30T23:59:59.999Z", "2026-08-31T01:59:59.999+02:00"]
+)
 def test_a_timestamp_is_milliseconds_or_rfc_3339(timestamp):
     assert item(timestamp=timestamp).started_at == datetime(2026, 8, 30, 23, 59, 59, 999000, tzinfo=UTC)
 
@@ -159,7 +175,9 @@ def test_a_timestamp_is_milliseconds_or_rfc_3339(timestamp):
     ],
 )
 def test_an_event_that_cannot_be_read_breaks_the_contract_and_names_the_value(event):
-    body = json.dumps({"totalUsageEventsCount": 1, "usageEvents": [{"timestamp": "1788134399999", **event}]}).encode()
+    body = json.dumps(
+        {"totalUsageEventsCount": 1, "usageEvents": [{"timestamp": "1788134399999", **event}]}
+    ).encode()
     span = Span(datetime(2026, 8, 30, tzinfo=UTC), datetime(2026, 8, 31, tzinfo=UTC))
     with client_of(body) as client, pytest.raises(ContractBroken, match="cannot be read") as broken:
         list(usage_pages(client, span))
@@ -173,7 +191,16 @@ def test_an_event_outside_the_span_breaks_the_contract():
         list(usage_pages(client, span))
 
 
-@pytest.mark.parametrize("body", [b"[]", b"{}", b'{"usageEvents": []}', b'{"usageEvents": {}, "totalUsageEventsCount": 1}', b'{"usageEvents": [], "totalUsageEventsCount": "1"}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]",
+        b"{}",
+        b'{"usageEvents": []}',
+        b'{"usageEvents": {}, "totalUsageEventsCount": 1}',
+        b'{"usageEvents": [], "totalUsageEventsCount": "1"}',
+    ],
+)
 def test_a_reply_of_another_shape_breaks_the_contract(body):
     span = Span(datetime(2026, 8, 30, tzinfo=UTC), datetime(2026, 8, 31, tzinfo=UTC))
     with client_of(body) as client, pytest.raises(ContractBroken):
@@ -218,7 +245,11 @@ def test_spend_is_read_in_each_shape_and_ambiguity_is_said():
     with client_of((SAMPLES / "spend_included_shape.json").read_bytes()) as client:
         rin = read_spend(client)[0]
     assert (rin.on_demand_nano, rin.included_nano) == (190_101_800, 6_400_000_000)
-    old = {"teamMemberSpend": [{"email": "a@b.c", "spendCents": 5}], "subscriptionCycleStart": 1787000588000, "totalPages": 1}
+    old = {
+        "teamMemberSpend": [{"email": "a@b.c", "spendCents": 5}],
+        "subscriptionCycleStart": 1787000588000,
+        "totalPages": 1,
+    }
     with client_of(json.dumps(old).encode()) as client:
         total = read_spend(client)[0]
     assert (total.on_demand_nano, total.included_nano) == (None, None)

@@ -29,7 +29,9 @@ def test_no_clock_sleeper_random_source_or_client_of_its_own(module):
             assert node.func.attr not in FORBIDDEN_CALLS or injected, ast.unparse(node)
 
 
-@pytest.mark.parametrize("module", sorted((ROOT / "providers").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "module", sorted((ROOT / "providers").rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT))
+)
 def test_providers_never_touch_the_database(module):
     source = module.read_text()
     assert ".objects" not in source

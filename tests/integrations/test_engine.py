@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import httpx
 import pytest
@@ -43,7 +44,9 @@ def usage(integration):
     return integration.streams.get(name="usage")
 
 
-def test_yesterday_and_today_come_first_then_the_re_read_then_the_backfill_backwards(sandbox, connect, runtime):
+def test_yesterday_and_today_come_first_then_the_re_read_then_the_backfill_backwards(
+    sandbox, connect, runtime
+):
     server = sandbox(days=200, events=4000)
     sync(connect(server), runtime)
 
@@ -71,12 +74,12 @@ def test_no_instant_is_asked_for_twice_in_a_run(sandbox, connect, runtime):
         before = len(server.requests)
         sync(integration, runtime)
         spans = sorted({(start, end) for start, end, _ in asked(server, before)})
-        assert all(later[0] > earlier[1] for earlier, later in zip(spans, spans[1:], strict=False))
+        assert all(later[0] > earlier[1] for earlier, later in pairwise(spans))
         assert max(Counter(asked(server, before)).values()) == 1
 
 
 def test_a_full_span_is_cut_and_a_backfill_obeys_the_bound_of_requests(sandbox, connect, runtime):
-    server = sandbox(days=120, events=105_000)
+    server = sandbox(days=33, events=27_000)
     integration = connect(server)
 
     result = sync(integration, runtime)["usage"]
@@ -228,7 +231,7 @@ class Sleeper:
 @pytest.mark.parametrize("limit", [None, 20])
 def test_no_sixty_seconds_hold_more_than_95_percent_of_the_limit(limit, sandbox, connect, clock, settings):
     settings.CURSOR_REQUESTS_PER_MINUTE = limit
-    server = sandbox(days=90, events=90_000)
+    server = sandbox(days=60, events=70_000 if limit is None else 24_000)
     server.limiter = type(server.limiter)(limit)
     sleeper = Sleeper(clock)
     runtime = Runtime(clock=clock, sleep=sleeper, random=lambda: 0.5)
@@ -236,7 +239,11 @@ def test_no_sixty_seconds_hold_more_than_95_percent_of_the_limit(limit, sandbox,
     for _ in range(2):  # the second run begins within the minute of the first one's last requests
         sync(integration, runtime)
 
-    times = [request.time.timestamp() for request in server.requests if request.path == USAGE and request.body["pageSize"] > 1]
+    times = [
+        request.time.timestamp()
+        for request in server.requests
+        if request.path == USAGE and request.body["pageSize"] > 1
+    ]
     allowed = int((limit or 60) * 0.95)
     assert len(times) > allowed
     for position in range(len(times) - allowed):
@@ -342,12 +349,14 @@ def test_days_of_hours_with_faults_and_crashes_ends_equal_to_the_truth(sandbox, 
     quiet = Runtime(clock=clock, sleep=lambda seconds: None, random=chance.random)
     integration = connect(server, runtime=quiet)
     deaths = 0
-    for hour in range(5 * 24):
+    for hour in range(2 * 24 + 12):
         clock.now += HOUR
         if hour % 31 == 7:
             server.mutate()
         for stream_id in Stream.objects.due(clock()).values_list("pk", flat=True):
-            mortal = Runtime(clock=clock, sleep=lambda seconds: None, random=chance.random, transport=Mortal(chance))
+            mortal = Runtime(
+                clock=clock, sleep=lambda seconds: None, random=chance.random, transport=Mortal(chance)
+            )
             try:
                 engine.sync_stream(stream_id, runtime=mortal, only_if_due=True)
             except Killed:
@@ -355,5 +364,5 @@ def test_days_of_hours_with_faults_and_crashes_ends_equal_to_the_truth(sandbox, 
     clock.now += HOUR
     results = sync(integration, quiet)
     assert all(result.complete for result in results.values()), results
-    assert deaths > 5
+    assert deaths > 3
     assert_equals_truth(integration, server)

@@ -83,11 +83,15 @@ def test_a_plan_or_scope_refusal_is_not_called_a_bad_key(fault, words, sandbox, 
     assert not CostCenter.objects.exists()
 
 
-def test_an_unknown_kind_without_is_chargeable_is_billed_nothing_and_the_run_says_so(sandbox, connect, runtime):
+def test_an_unknown_kind_without_is_chargeable_is_billed_nothing_and_the_run_says_so(
+    sandbox, connect, runtime
+):
     server = sandbox(faults=("unknown_kinds",))
     integration = connect(server)
     settle(integration, runtime)
-    assert SyncRun.objects.filter(stream="usage", message__contains="without isChargeable, billed as 0").exists()
+    assert SyncRun.objects.filter(
+        stream="usage", message__contains="without isChargeable, billed as 0"
+    ).exists()
 
 
 def test_history_the_api_forgot_is_kept_when_it_is_read_again(sandbox, connect, runtime):

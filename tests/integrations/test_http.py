@@ -71,7 +71,9 @@ def test_the_key_is_the_user_name_of_basic_auth():
 
 def test_a_429_is_waited_out_as_retry_after_says():
     guard = Patient()
-    with client(answers(httpx.Response(429, headers={"Retry-After": "7"}, text="slow down"), OK), guard) as api:
+    with client(
+        answers(httpx.Response(429, headers={"Retry-After": "7"}, text="slow down"), OK), guard
+    ) as api:
         assert api.get("/x") == {"ok": 1}
     assert guard.waits == [7.0]
 
@@ -113,12 +115,18 @@ def test_a_transient_fault_is_tried_again(trouble):
 
 
 def test_a_lasting_outage_ends_in_an_error_that_says_it_is_tried_again():
-    with client(answers(httpx.Response(503))) as api, pytest.raises(Unreachable, match="tried again by itself"):
+    with (
+        client(answers(httpx.Response(503))) as api,
+        pytest.raises(Unreachable, match="tried again by itself"),
+    ):
         api.get("/x")
 
 
 def test_what_is_never_json_breaks_the_contract_with_a_sample():
-    with client(answers(httpx.Response(200, text="<html>hello</html>"))) as api, pytest.raises(ContractBroken) as broken:
+    with (
+        client(answers(httpx.Response(200, text="<html>hello</html>"))) as api,
+        pytest.raises(ContractBroken) as broken,
+    ):
         api.get("/x")
     assert broken.value.sample == "<html>hello</html>"
 
@@ -126,14 +134,24 @@ def test_what_is_never_json_breaks_the_contract_with_a_sample():
 @pytest.mark.parametrize(
     ("response", "reason", "words"),
     [
-        (httpx.Response(401, json={"code": "error", "message": "Invalid Team API Key"}), "key", "Invalid Team API Key"),
+        (
+            httpx.Response(401, json={"code": "error", "message": "Invalid Team API Key"}),
+            "key",
+            "Invalid Team API Key",
+        ),
         (httpx.Response(401, json={"error": "Unauthorized", "message": "Invalid API key"}), "key", "revoked"),
         (
-            httpx.Response(401, json={"message": "You must be a member of an enterprise team to access this resource"}),
+            httpx.Response(
+                401, json={"message": "You must be a member of an enterprise team to access this resource"}
+            ),
             "plan",
             "enterprise team",
         ),
-        (httpx.Response(403, json={"error": "Forbidden", "message": "Enterprise access required"}), "plan", "scope"),
+        (
+            httpx.Response(403, json={"error": "Forbidden", "message": "Enterprise access required"}),
+            "plan",
+            "scope",
+        ),
     ],
 )
 def test_a_refusal_tells_the_key_from_the_plan(response, reason, words):
@@ -163,7 +181,10 @@ def test_an_echoed_key_is_masked_in_messages_and_samples():
 
 def test_nothing_logged_at_debug_level_holds_the_key(caplog):
     caplog.set_level(logging.DEBUG)
-    with client(answers(httpx.Response(500), httpx.Response(401, json={"message": "no"}))) as api, pytest.raises(KeyRefused):
+    with (
+        client(answers(httpx.Response(500), httpx.Response(401, json={"message": "no"}))) as api,
+        pytest.raises(KeyRefused),
+    ):
         api.get("/x")
     assert KEY not in caplog.text
 
@@ -171,10 +192,15 @@ def test_nothing_logged_at_debug_level_holds_the_key(caplog):
 def test_a_verify_does_not_wait_longer_than_ten_seconds_in_all():
     slept = []
     runtime = Runtime(
-        transport=httpx.MockTransport(answers(httpx.Response(429, headers={"Retry-After": "4"}))), sleep=slept.append
+        transport=httpx.MockTransport(answers(httpx.Response(429, headers={"Retry-After": "4"}))),
+        sleep=slept.append,
     )
     api = ApiClient(
-        base_url="http://cursor.test", auth=(KEY, ""), provider_name="Cursor", runtime=runtime, guard=ShortGuard(runtime)
+        base_url="http://cursor.test",
+        auth=(KEY, ""),
+        provider_name="Cursor",
+        runtime=runtime,
+        guard=ShortGuard(runtime),
     )
     with api, pytest.raises(Unreachable, match="Try again in a minute"):
         api.get("/x")

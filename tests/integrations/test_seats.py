@@ -55,7 +55,9 @@ def price(team, monthly, start, committed=None):
 
 
 def lines(team, day=None):
-    found = CostLineItem.objects.filter(cost_center=team.cost_center, charge_type="seat").order_by("day", "user")
+    found = CostLineItem.objects.filter(cost_center=team.cost_center, charge_type="seat").order_by(
+        "day", "user"
+    )
     return list(found.filter(day=day) if day else found)
 
 
@@ -70,13 +72,22 @@ def test_every_active_paid_member_has_one_line_a_day_from_the_day_of_connection(
     price(team, "40", date(2026, 11, 3))
     day = date(2026, 11, 3)
 
-    read(team, day, person("rin"), person("teo", role="owner"), person("ana", role="free-owner"), person("lee", active=False))
+    read(
+        team,
+        day,
+        person("rin"),
+        person("teo", role="owner"),
+        person("ana", role="free-owner"),
+        person("lee", active=False),
+    )
 
     assert [(line.user, line.is_estimated, line.quantity, line.unit) for line in lines(team)] == [
         ("rin@example.com", True, "1", "seats"),
         ("teo@example.com", True, "1", "seats"),
     ]
-    assert {line.billed_cost for line in lines(team)} == {Decimal(seats.day_share(40 * 10**9, day)).scaleb(-9)}
+    assert {line.billed_cost for line in lines(team)} == {
+        Decimal(seats.day_share(40 * 10**9, day)).scaleb(-9)
+    }
     assert lines(team)[0].started_at == datetime(2026, 11, 3, tzinfo=UTC)
 
 

@@ -34,6 +34,8 @@ def test_a_sync_of_unchanged_data_writes_nothing_and_says_so(sandbox, connect, r
 
     assert not again["usage"].changed
     assert not again["members"].changed
-    outcomes = set(SyncRun.objects.filter(stream="usage").order_by("pk")[seen:].values_list("outcome", flat=True))
+    outcomes = set(
+        SyncRun.objects.filter(stream="usage").order_by("pk")[seen:].values_list("outcome", flat=True)
+    )
     assert outcomes <= {SyncRun.Outcome.UNCHANGED}
     assert_equals_truth(integration, server)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +9,9 @@ from hypothesis import strategies as st
 from integrations import windows
 from integrations.providers.base import Span
 
-instants = st.datetimes(min_value=datetime(2025, 1, 1), max_value=datetime(2027, 1, 1), timezones=st.just(UTC))
+instants = st.datetimes(
+    min_value=datetime(2025, 1, 1), max_value=datetime(2027, 1, 1), timezones=st.just(UTC)
+)
 LONGEST = timedelta(days=30)
 
 
@@ -27,7 +30,9 @@ def test_forward_spans_cover_the_span_once_newest_first_and_are_never_too_long(n
 @given(instants)
 def test_yesterday_and_today_come_first_as_one_span(now):
     through = windows.floor_hour(now)
-    first = next(windows.forward_spans(through - timedelta(days=9), through, through=through, longest=LONGEST))
+    first = next(
+        windows.forward_spans(through - timedelta(days=9), through, through=through, longest=LONGEST)
+    )
     assert first == Span(windows.floor_day(through) - timedelta(days=1), through)
 
 
@@ -39,7 +44,7 @@ def test_parts_cover_the_span_once_newest_first_and_none_is_empty(start, minutes
 
     assert parts[0].end == span.end
     assert parts[-1].start == span.start
-    assert all(later.start == earlier.end for later, earlier in zip(parts, parts[1:], strict=False))
+    assert all(later.start == earlier.end for later, earlier in pairwise(parts))
     assert all(part.length > timedelta(0) for part in parts)
     assert len(parts) <= -(-count // 16_000)
 
@@ -58,4 +63,6 @@ def test_a_span_of_more_than_a_minute_can_always_be_cut_further():
 def test_the_trailing_re_read_starts_some_days_before_the_day_that_was_reached():
     end = datetime(2026, 11, 20, 14, tzinfo=UTC)
     assert windows.trailing_start(None, end, 3) == datetime(2026, 11, 17, tzinfo=UTC)
-    assert windows.trailing_start(datetime(2026, 11, 9, 5, tzinfo=UTC), end, 3) == datetime(2026, 11, 6, tzinfo=UTC)
+    assert windows.trailing_start(datetime(2026, 11, 9, 5, tzinfo=UTC), end, 3) == datetime(
+        2026, 11, 6, tzinfo=UTC
+    )

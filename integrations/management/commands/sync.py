@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from argparse import ArgumentParser
 from datetime import datetime
-from typing import Any
+from typing import IO, Any, cast
 
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
@@ -38,7 +38,7 @@ class Command(BaseCommand):
             integrations = integrations.filter(pk=options["integration"])
             if not integrations:
                 raise CommandError(f"There is no connection {options['integration']}.")
-        console = Console(file=self.stdout, highlight=False, soft_wrap=True)
+        console = Console(file=cast(IO[str], self.stdout._out), highlight=False, soft_wrap=True)
         problems = 0
         for integration in integrations:
             center = integration.cost_center
@@ -59,7 +59,12 @@ def _sync(integration: Integration, runtime: Runtime, console: Console) -> int:
     problems = 0
     name = integration.cost_center.name
     began = runtime.clock()
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+    )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         for stream in integration.streams.order_by("pk"):
             task = bar.add_task(f"{name}: {stream.name}", total=1)
@@ -74,7 +79,9 @@ def _sync(integration: Integration, runtime: Runtime, console: Console) -> int:
             result = _when_free(stream, began, runtime, show)
             bar.update(task, completed=1)
             problems += not (result is None or result.complete)
-            console.print(f"{name}: {_sentence(stream, result, integration.cost_center.currency)}", markup=False)
+            console.print(
+                f"{name}: {_sentence(stream, result, integration.cost_center.currency)}", markup=False
+            )
     return problems
 
 

@@ -43,13 +43,15 @@ def usage_pages(client: ApiClient, span: Span) -> Iterator[Page]:
                 records.append(line_item(event, notes))
             except (ValueError, TypeError, AttributeError, ArithmeticError) as error:
                 raise ContractBroken(
-                    f"Cursor sent a usage event that cannot be read: {client.redacted(str(error))[:200]}. Nothing of its "
-                    "window was stored.",
+                    f"Cursor sent a usage event that cannot be read: {client.redacted(str(error))[:200]}. "
+                    "Nothing of its window was stored.",
                     sample=client.redacted(str(event))[:600],
                 ) from None
         for record in records:
             if not span.start <= record.started_at < span.end:
-                raise ContractBroken(f"Cursor sent an event of {record.started_at}, outside the span that was asked for.")
+                raise ContractBroken(
+                    f"Cursor sent an event of {record.started_at}, outside the span that was asked for."
+                )
         yield Page(records=records, total=total, notes=notes)
         seen += len(events)
         if not events or seen >= total:
@@ -71,7 +73,8 @@ def ask_events(client: ApiClient, span: Span, *, page: int, page_size: int) -> d
     total = reply.get("totalUsageEventsCount") if isinstance(reply, dict) else None
     if type(total) is not int or total < 0 or not isinstance(reply.get("usageEvents"), list):
         raise ContractBroken(
-            "Cursor's answer holds no usageEvents or no totalUsageEventsCount.", sample=client.redacted(str(reply))[:600]
+            "Cursor's answer holds no usageEvents or no totalUsageEventsCount.",
+            sample=client.redacted(str(reply))[:600],
         )
     return reply  # type: ignore[no-any-return]
 

@@ -11,7 +11,10 @@ class ConnectCursorForm(forms.Form):
     """Cost center name, key and seat price. White space around the key is stripped; the key is never echoed."""
 
     name = forms.CharField(
-        label="Cost Center Name", max_length=100, help_text="How it will be called in the bill.", initial="Cursor"
+        label="Cost Center Name",
+        max_length=100,
+        help_text="How it will be called in the bill.",
+        initial="Cursor",
     )
     admin_api_key = forms.CharField(
         label="Admin API Key",
@@ -33,7 +36,12 @@ class ConnectCursorForm(forms.Form):
 
     def clean_admin_api_key(self) -> str:
         key: str = self.cleaned_data["admin_api_key"]
-        if not key.isascii() or not key.isprintable() or any(character.isspace() for character in key) or ":" in key:
+        if (
+            not key.isascii()
+            or not key.isprintable()
+            or any(character.isspace() for character in key)
+            or ":" in key
+        ):
             raise forms.ValidationError(
                 "This does not look like a key: it holds a space, a colon or an unusual character. Copy it once more."
             )

@@ -28,7 +28,9 @@ def read_members(client: ApiClient) -> list[Member]:
     reply = client.get(MEMBERS_PATH)
     rows = reply.get("teamMembers") if isinstance(reply, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ContractBroken("Cursor's answer holds no teamMembers.", sample=client.redacted(str(reply))[:600])
+        raise ContractBroken(
+            "Cursor's answer holds no teamMembers.", sample=client.redacted(str(reply))[:600]
+        )
     members: dict[str, Member] = {}
     for row in rows:
         role = _text(row.get("role"))
@@ -51,7 +53,7 @@ def read_members(client: ApiClient) -> list[Member]:
 
 
 def read_spend(client: ApiClient) -> list[PeriodTotal]:
-    """Cursor's totals by user since the start of the open billing cycle, which begins at an instant, not at midnight."""
+    """Cursor's totals by user since the start of the open billing cycle: an instant, seldom midnight."""
     totals: list[PeriodTotal] = []
     page, cycle = 1, None
     while True:
@@ -60,13 +62,15 @@ def read_spend(client: ApiClient) -> list[PeriodTotal]:
         )
         rows = reply.get("teamMemberSpend") if isinstance(reply, dict) else None
         start = reply.get("subscriptionCycleStart") if isinstance(reply, dict) else None
-        if not isinstance(rows, list) or type(start) not in (int, Decimal):
+        if not isinstance(rows, list) or not isinstance(start, int | Decimal):
             raise ContractBroken(
                 "Cursor's answer holds no teamMemberSpend or no subscriptionCycleStart.",
                 sample=client.redacted(str(reply))[:600],
             )
         if cycle is not None and start != cycle:
-            raise Unreachable("A new billing cycle began while Cursor's totals were read. They are read again by themselves.")
+            raise Unreachable(
+                "A new billing cycle began while Cursor's totals were read. They are read again by themselves."
+            )
         cycle = start
         try:
             totals.extend(_period_total(row, EPOCH + timedelta(milliseconds=int(start))) for row in rows)
@@ -82,7 +86,11 @@ def read_spend(client: ApiClient) -> list[PeriodTotal]:
 
 def _period_total(row: dict[str, Any], start: datetime) -> PeriodTotal:
     user = _text(row.get("email")).lower() or _text(row.get("name")) or _text(row.get("userId"))
-    spend, overall, included = row.get("spendCents"), row.get("overallSpendCents"), row.get("includedSpendCents")
+    spend, overall, included = (
+        row.get("spendCents"),
+        row.get("overallSpendCents"),
+        row.get("includedSpendCents"),
+    )
     note = ""
     on_demand_nano = included_nano = None
     if overall is not None and spend is not None:
