@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -21,6 +21,8 @@ from integrations.providers.base import Provider, RecordKind, Verified
 
 #: A new team that shares more than this part of its members with a connected one is probably the same.
 MOSTLY_SHARED = 0.5
+#: Transient faults are tried again for so long while a key is verified.
+VERIFY_SECONDS = 10.0
 
 
 class NotConnected(Exception):
@@ -42,7 +44,13 @@ class Connected:
 @sensitive_variables()
 def verify(provider: Provider, credentials: Mapping[str, str], *, api_url: str, runtime: Runtime) -> Verified:
     """Ask the provider with its cheapest reads, at most about ten seconds of retries. Raises ProviderError."""
-    guard = ShortGuard(runtime)
+    # Somebody is waiting for the page.
+    runtime = replace(
+        runtime,
+        request_seconds=min(runtime.request_seconds, VERIFY_SECONDS),
+        read_seconds=min(runtime.read_seconds, VERIFY_SECONDS / 2),
+    )
+    guard = ShortGuard(runtime, patience=VERIFY_SECONDS)
     with ApiClient(
         base_url=api_url,
         auth=provider.auth(credentials),

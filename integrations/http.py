@@ -9,7 +9,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -48,22 +48,25 @@ class Guard(Protocol):
         """Wait, in slices where a lease is held."""
 
 
-@dataclass
 class ShortGuard:
-    """For calls outside a stream: no rate limit, and no more than `patience` seconds of waiting in all."""
+    """For calls outside a stream: no rate limit, and all is over `patience` seconds after it was made."""
 
-    runtime: Runtime
-    patience: float = 10
-    requests: int = field(default=0)
+    def __init__(self, runtime: Runtime, patience: float = 10) -> None:
+        self._runtime = runtime
+        self._waited = 0.0
+        self._patience = patience
+        self._until = runtime.clock() + timedelta(seconds=patience)
 
     def before_request(self, path: str) -> None:
-        self.requests += 1
+        """Nothing to wait for."""
 
     def wait(self, seconds: float) -> None:
-        if seconds > self.patience:
+        """Sleep, or raise OutOfPatience at once where that would be too long."""
+        self._waited += seconds
+        too_late = self._runtime.clock() + timedelta(seconds=seconds) > self._until
+        if too_late or self._waited > self._patience:
             raise OutOfPatience
-        self.patience -= seconds
-        self.runtime.sleep(seconds)
+        self._runtime.sleep(seconds)
 
 
 class OutOfPatience(Exception):
