@@ -13,6 +13,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from costcenters.admin import NewestLineItems
 from costcenters.line_items import LineItem, Window, replace_window
 from costcenters.models import CostCenter, CostLineItem, SeatPrice
 from integrations import notices
@@ -233,13 +234,22 @@ class TestLineItems:
         assert response.status_code == 200
         about_items = [one["sql"] for one in queries if CostLineItem._meta.db_table in one["sql"]]
         assert about_items
-        assert not [sql for sql in about_items if "COUNT(" in sql.upper() or "LIMIT" not in sql.upper()]
+        assert not [sql for sql in about_items if "COUNT(" in sql.upper()]
 
     def test_it_is_searched_by_user_model_and_resource(self, boss, center):
         page = boss.get(reverse("admin:costcenters_costlineitem_changelist"), {"q": "u77@"}).content.decode()
 
         assert "u77@example.com" in page
         assert "u78@example.com" not in page
+
+    @pytest.mark.parametrize("narrowed", [{}, {"cost_center__id__exact": ""}])
+    def test_a_search_looks_at_no_more_than_it_can_in_a_moment(self, boss, center, monkeypatch, narrowed):
+        monkeypatch.setattr(NewestLineItems, "LOOKED_AT", 10)
+        url = reverse("admin:costcenters_costlineitem_changelist")
+        query = dict.fromkeys(narrowed, str(center.pk))
+
+        assert "u115@example.com" in boss.get(url, {"q": "u115@", **query}).content.decode()
+        assert "u77@example.com" not in boss.get(url, {"q": "u77@", **query}).content.decode()
 
     def test_line_items_are_only_looked_at(self, boss, center):
         item = CostLineItem.objects.first()

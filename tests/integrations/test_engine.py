@@ -292,11 +292,11 @@ def test_a_count_that_never_agrees_keeps_what_was_stored_and_keeps_a_word_about_
 
 
 def test_people_who_left_keep_their_history(sandbox, connect, runtime):
-    server = sandbox(faults=("email_loss",))
+    server = sandbox(faults=("email_loss",), users=40, days=90)
     integration = connect(server)
     sync(integration, runtime)
     named = CostLineItem.objects.exclude(user="").count()
-    server.mutate()
+    assert server.mutate()["emails_lost"]
     # Everything is read once more, without the names Cursor no longer tells.
     integration.streams.filter(name="usage").update(backfilled_from=None)
     sync(integration, runtime)

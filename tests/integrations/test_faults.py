@@ -27,8 +27,8 @@ def settle(integration, runtime):
 
 @pytest.mark.parametrize("fault", [*DATA, *TRANSPORT])
 def test_the_ledger_equals_the_truth_with_each_fault(fault, sandbox, connect, runtime):
-    quick = {"events": 1200, "days": 12} if fault in ("stalled", "slow") else {}
-    server = sandbox(faults=(fault,), **quick)
+    company = {"events": 1200, "days": 12} if fault in ("stalled", "slow") else {"users": 40, "days": 60}
+    server = sandbox(faults=(fault,), **company)
     integration = connect(server)
     settle(integration, runtime)
     assert_equals_truth(integration, server)
@@ -42,7 +42,7 @@ def test_the_ledger_equals_the_truth_with_each_fault(fault, sandbox, connect, ru
 
 
 def test_the_ledger_equals_the_truth_with_all_data_faults_at_once(sandbox, connect, runtime):
-    server = sandbox(faults=("all-data",))
+    server = sandbox(faults=("all-data",), users=40, days=60)
     integration = connect(server)
     for _ in range(3):
         settle(integration, runtime)

@@ -1,0 +1,65 @@
+"""What this machine can run: browser tests need a Chromium, PostgreSQL tests a DATABASE_URL that names one.
+
+Where something is missing such tests are skipped with the reason. In CI (CI=true) nothing may be missing: a skip
+of one of them fails the run. The one exception are PostgreSQL tests in the run on SQLite, which are left out there.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Generator
+
+import pytest
+from django.conf import settings
+
+IN_CI = os.environ.get("CI", "").lower() in ("true", "1")
+NEEDS_MORE = ("browser", "postgres")
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def find_chromium() -> str | None:
+    """The Chromium of this machine, if there is one."""
+    return next((path for name in CHROMIUMS if (path := shutil.which(name))), None)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if settings.DATABASES["default"]["ENGINE"].rpartition(".")[2] != "postgresql":
+        on_postgres = [item for item in items if item.get_closest_marker("postgres")]
+        if IN_CI and on_postgres:
+            items[:] = [item for item in items if item not in on_postgres]
+            config.hook.pytest_deselected(items=on_postgres)
+        for item in on_postgres:
+            item.add_marker(pytest.mark.skip(reason="DATABASE_URL names no PostgreSQL database"))
+    if find_chromium() is None:
+        for item in items:
+            if item.get_closest_marker("browser"):
+                item.add_marker(pytest.mark.skip(reason=f"no Chromium here ({', '.join(CHROMIUMS)})"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    needs = [name for name in NEEDS_MORE if item.get_closest_marker(name)]
+    if IN_CI and needs and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"A test marked {needs[0]} must not be skipped in CI. {_reason(report)}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """A module that skips itself hides its marks: in CI none may."""
+    report = yield
+    if IN_CI and report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"A module must not be skipped in CI. {_reason(report)}"
+    return report
+
+
+def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    return report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr or "")

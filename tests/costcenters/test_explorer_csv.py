@@ -1,0 +1,182 @@
+"""The export holds exactly what the roll-up holds: checked against sums made without the explorer."""
+
+from __future__ import annotations
+
+import csv
+import io
+import random
+from collections import defaultdict
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from costcenters.models import DailyCost
+from tests.factories import CostCenterFactory, DailyCostFactory, TagSetFactory
+
+pytestmark = pytest.mark.django_db
+FIGURES = (
+    "billed_cost,effective_cost,list_cost,"
+    "input_tokens,output_tokens,cache_write_tokens,cache_read_tokens,line_items"
+)
+SPAN = "start=2026-11-01&end=2026-11-21"
+
+
+def export(client, text: str) -> list[list[str]]:
+    response = client.get(f"/explorer/export.csv?{text}")
+    assert response.status_code == 200, response.content
+    return list(csv.reader(io.StringIO(b"".join(response.streaming_content).decode())))
+
+
+@pytest.fixture
+def some_rows() -> list[DailyCost]:
+    """A few hundred rows with awkward values, from a fixed seed."""
+    pick = random.Random(7)
+    centers = [CostCenterFactory(), CostCenterFactory(name="AWS, production", provider="aws")]
+    tags = [TagSetFactory(tags={"team": name}) for name in ("=1+1", "core")] + [None]
+    rows = [
+        DailyCostFactory.build(
+            cost_center=pick.choice(centers),
+            day=date(2026, 9, 20) + timedelta(days=pick.randrange(70)),
+            user=pick.choice(["", "a@example.com", '"quoted", name', "=cmd|' /C calc'!A0", "naïve"]),
+            model=pick.choice(["", "claude-4", "gpt-5", "-rf", "@x"]),
+            charge_type=pick.choice(["usage", "seat", "credit"]),
+            billed_cost=Decimal(pick.randrange(-(10**9), 10**12)) / 10**9,
+            effective_cost=Decimal(pick.randrange(10**12)) / 10**9,
+            list_cost=Decimal(pick.randrange(10**15)) / 10**9,
+            input_tokens=pick.randrange(10**12),
+            output_tokens=pick.randrange(10**6),
+            cache_write_tokens=pick.randrange(3),
+            cache_read_tokens=pick.randrange(10**9),
+            line_items=pick.randrange(1, 99),
+            tag_set=pick.choice(tags),
+        )
+        for _ in range(400)
+    ]
+    return DailyCost.objects.bulk_create(rows)
+
+
+def guarded(text: str) -> str:
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+VALUES = {
+    "cost_center": lambda row: row.cost_center.name,
+    "provider": lambda row: row.cost_center.provider,
+    "user": lambda row: row.user,
+    "model": lambda row: row.model,
+    "model_family": lambda row: {"": "", "claude-4": "Claude", "gpt-5": "GPT"}.get(row.model, "Other"),
+    "charge_type": lambda row: row.charge_type,
+    "tag:team": lambda row: row.tag_set.tags["team"] if row.tag_set else "",
+}
+STARTS = {
+    "day": lambda day: day,
+    "week": lambda day: day - timedelta(days=day.weekday()),
+    "month": lambda day: day.replace(day=1),
+    "total": lambda day: date(2026, 10, 3),
+}
+
+
+@pytest.mark.parametrize("granularity", list(STARTS))
+@pytest.mark.parametrize(
+    "keys",
+    [[], ["user"], ["model_family", "cost_center"], ["tag:team", "provider"], ["charge_type", "model"]],
+)
+def test_every_row_equals_an_independent_sum(viewer, some_rows, granularity, keys):
+    sums: dict[tuple[str, ...], list[Decimal]] = defaultdict(lambda: [Decimal(0)] * 8)
+    for row in some_rows:
+        if date(2026, 10, 3) <= row.day <= date(2026, 11, 15):
+            key = (STARTS[granularity](row.day).isoformat(), *(VALUES[each](row) for each in keys))
+            sums[key] = [
+                total + getattr(row, name) for total, name in zip(sums[key], FIGURES.split(","), strict=True)
+            ]
+    grouped = "".join(f"&group_by={key}" for key in keys)
+    header, *lines = export(viewer, f"start=2026-10-03&end=2026-11-15&granularity={granularity}{grouped}")
+
+    assert header == ["period", *keys, *FIGURES.split(",")]
+    width = 1 + len(keys)
+    expected = {(key[0], *map(guarded, key[1:])): figures for key, figures in sums.items()}
+    assert {tuple(line[:width]): [Decimal(cell) for cell in line[width:]] for line in lines} == expected
+    assert len(lines) == len(expected)
+    assert [line[0] for line in lines] == sorted(line[0] for line in lines)
+
+
+def test_the_export_is_never_cut_whatever_the_page_shows(viewer):
+    for n in range(15):
+        DailyCostFactory(user=f"u{n}")
+    cut = export(viewer, f"{SPAN}&group_by=user&top=3&measure=tokens&compare=previous")
+    assert cut == export(viewer, f"{SPAN}&group_by=user")
+    assert len(cut) == 16
+
+
+def test_amounts_are_plain_decimals_and_counts_plain_integers(viewer):
+    DailyCostFactory(billed_cost=Decimal("0.000000001"), list_cost=Decimal("-1234567.5"), line_items=1200000)
+    [_, line] = export(viewer, SPAN)
+    assert line == ["2026-11-20", "0.000000001", "0.000000001", "-1234567.50", "0", "0", "0", "0", "1200000"]
+
+
+def test_rows_without_any_line_item_are_left_out(viewer):
+    DailyCostFactory(user="nobody", line_items=0)
+    assert len(export(viewer, f"{SPAN}&group_by=user")) == 1
+    assert len(export(viewer, f"{SPAN}&granularity=total")) == 1
+
+
+def test_nothing_is_a_header_alone(viewer):
+    assert export(viewer, SPAN) == [["period", *FIGURES.split(",")]]
+
+
+def test_the_file_is_utf_8_without_preamble_and_says_what_it_is(viewer):
+    DailyCostFactory(user="naïve")
+    response = viewer.get(f"/explorer/export.csv?{SPAN}&group_by=user")
+    assert response["Content-Type"] == "text/csv; charset=utf-8"
+    assert response["Content-Disposition"] == (
+        'attachment; filename="onebill_2026-11-01_2026-11-21_UTC_USD_complete-through-2026-11-21T14-00Z.csv"'
+    )
+    assert response.streaming
+    body = b"".join(response.streaming_content)
+    assert body.startswith(b"period,user,")
+    assert "naïve".encode() in body
+
+
+def test_an_export_holds_one_currency(viewer):
+    DailyCostFactory(billed_cost=Decimal(9))
+    DailyCostFactory(billed_cost=Decimal(1), cost_center=CostCenterFactory(name="Euro", currency="EUR"))
+    assert export(viewer, SPAN)[1][1] == "9.00"
+    assert export(viewer, f"{SPAN}&currency=EUR")[1][1] == "1.00"
+    assert "_EUR_" in viewer.get(f"/explorer/export.csv?{SPAN}&currency=EUR")["Content-Disposition"]
+
+
+def test_an_export_that_is_still_loading_says_so_in_its_name(viewer):
+    DailyCostFactory(cost_center=CostCenterFactory(complete_through=None, status="connecting"))
+    assert "still-loading" in viewer.get("/explorer/export.csv")["Content-Disposition"]
+
+
+def test_there_is_no_cap_on_the_span(viewer):
+    DailyCostFactory(day=date(1999, 1, 4))
+    DailyCostFactory(day=date(2026, 11, 20))
+    lines = export(viewer, "start=1970-01-01&end=2199-12-31")
+    assert [line[0] for line in lines[1:]] == ["1999-01-04", "2026-11-20"]
+
+
+@pytest.mark.parametrize(
+    "text, named",
+    [
+        ("granularity=hour", "granularity: "),
+        ("start=2026-13-01", "start: "),
+        ("foo=1", "foo: "),
+        ("user=%00", "user: "),
+        ("a%00b=1", "a�b: "),
+        ("group_by=user&group_by=model&group_by=kind", "group_by: "),
+        ("&".join(f"user=u{n}" for n in range(10_000)), "At most 1000 parameters"),
+    ],
+)
+def test_a_mistake_is_a_400_that_names_the_field(viewer, text, named):
+    response = viewer.get(f"/explorer/export.csv?{text}")
+    assert response.status_code == 400
+    assert response["Content-Type"] == "text/plain; charset=utf-8"
+    assert response.content.decode().startswith(named)
+
+
+def test_freshness_in_the_name_is_utc(viewer):
+    CostCenterFactory(complete_through=datetime(2026, 11, 20, 23, 0, tzinfo=UTC))
+    assert "2026-11-20T23-00Z" in viewer.get("/explorer/export.csv")["Content-Disposition"]
