@@ -1,7 +1,42 @@
+"""The Django admin: for whoever may manage people, with the product's own log-in."""
+
 from __future__ import annotations
 
+from functools import update_wrapper
+from typing import Any
+
 from django.contrib.admin import AdminSite
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+
+MANAGE_PEOPLE = "costcenters.manage_people"
 
 
 class OnebillAdminSite(AdminSite):
-    site_header = site_title = "Onebill"
+    site_header = "Onebill administration"
+    site_title = "Onebill"
+    index_title = "Administration"
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        """The permission decides, not `is_staff`: the group Admin has it."""
+        return request.user.is_active and request.user.has_perm(MANAGE_PEOPLE)
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """As stock, but who is logged in and may not enter gets a 403 rather than a second log-in."""
+        inner = super().admin_view(view, cacheable)
+
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            if request.user.is_authenticated and not self.has_permission(request):
+                raise PermissionDenied
+            return inner(request, *args, **kwargs)
+
+        return update_wrapper(guarded, inner)
+
+    @method_decorator(login_not_required)
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """There is one log-in, with its lock-out and for people who are not `is_staff`."""
+        return redirect_to_login(request.GET.get("next") or reverse("admin:index", current_app=self.name))

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable
 from contextvars import ContextVar
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 request_id: ContextVar[str] = ContextVar("request_id", default="-")
@@ -29,6 +30,14 @@ class RequestIdMiddleware:
             return response
         finally:
             request_id.reset(token)
+
+
+def client_address(request: HttpRequest) -> str:
+    """Who is asking, for the log-in lock-out: behind a proxy the address it saw, the last of X-Forwarded-For."""
+    forwarded: str = request.META.get("HTTP_X_FORWARDED_FOR", "")
+    if settings.HTTPS and forwarded:
+        return forwarded.rpartition(",")[2].strip()
+    return str(request.META.get("REMOTE_ADDR", ""))
 
 
 class RequestIdFilter(logging.Filter):

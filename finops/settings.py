@@ -20,10 +20,21 @@ from django.core.exceptions import ImproperlyConfigured
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
-class Env(environ.FileAwareEnv):
-    """The process environment without its empty variables."""
+class Env(environ.Env):
+    """The process environment without its empty variables; NAME_FILE names a file that holds the value of NAME."""
 
     ENVIRON: Any = {name: value for name, value in os.environ.items() if value.strip()}
+
+    def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
+        path = self.ENVIRON.get(f"{var}_FILE")
+        if path:
+            try:
+                self.ENVIRON[var] = Path(path).read_text().strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise ImproperlyConfigured(
+                    f"{var}_FILE names a file that cannot be read ({error})."
+                ) from None
+        return super().get_value(var, *args, **kwargs)
 
 
 env = Env()  # type: ignore[no-untyped-call]
@@ -235,6 +246,7 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_LOCKOUT_TEMPLATE = "registration/locked_out.html"
 AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "finops.middleware.client_address"
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
 AUDITLOG_DISABLE_REMOTE_ADDR = False

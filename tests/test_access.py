@@ -47,7 +47,9 @@ def addresses(resolver: Any = None, prefix: str = "/", namespace: str = "") -> d
     found = {}
     for entry in (resolver or get_resolver()).url_patterns:
         if isinstance(entry, URLResolver):
-            found |= addresses(entry, prefix + str(entry.pattern), f"{entry.namespace}:" if entry.namespace else namespace)
+            found |= addresses(
+                entry, prefix + str(entry.pattern), f"{entry.namespace}:" if entry.namespace else namespace
+            )
         elif isinstance(entry, URLPattern) and (not namespace or entry.name == "index"):
             path = prefix + str(entry.pattern)
             for name, converter in entry.pattern.converters.items():

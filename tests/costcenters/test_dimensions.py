@@ -41,7 +41,7 @@ def test_a_model_belongs_to_a_family_by_how_its_name_begins(model, family):
         ("model", "default", "Auto (default)"),
         ("model", "", "No model"),
         ("surface", "cloud agent", "Cloud agent"),
-        ("tag:team", "", "No Tag team"),
+        ("tag:team", "", "No tag team"),
         ("user", "a@example.com", "a@example.com"),
     ],
 )

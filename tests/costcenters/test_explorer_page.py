@@ -196,6 +196,15 @@ def test_other_currencies_are_named_and_linked(viewer):
     assert 'href="/explorer/?preset=30d&currency=EUR"' in text
 
 
+def test_no_other_currency_is_named_where_there_is_no_cost(viewer):
+    DailyCostFactory()
+    DailyCostFactory(cost_center=CostCenterFactory(name="Euro", currency="EUR"))
+    assert "Currencies are never added" not in viewer.get("/explorer/?user=nobody").text
+    text = unescape(viewer.get("/explorer/?cost_center=Cursor&cost_center=Euro&currency=EUR&user!=x").text)
+    assert "in EUR" in text
+    assert "&currency=USD" in text
+
+
 def test_suggestions_are_what_the_bill_holds(viewer):
     DailyCostFactory(user="b", model="m")
     DailyCostFactory(user="a", model="m")

@@ -79,6 +79,13 @@ def test_a_fresh_install_leads_to_the_cost_centers(viewer):
     assert 'href="/settings/cost-centers/"' in text
 
 
+def test_old_cost_alone_leads_to_the_history(viewer):
+    DailyCostFactory(day=date(2026, 2, 1))
+    text = unescape(viewer.get("/").text)
+    assert "There is no cost in this month and the last one" in text
+    assert 'href="/explorer/?preset=12m&granularity=month&group_by=cost_center&currency=USD"' in text
+
+
 def test_one_currency_is_shown_at_a_time(viewer):
     DailyCostFactory(billed_cost=Decimal(3))
     DailyCostFactory(billed_cost=Decimal(1), cost_center=CostCenterFactory(name="Euro", currency="EUR"))

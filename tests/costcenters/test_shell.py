@@ -6,6 +6,7 @@ import re
 
 import pytest
 from django.core import mail
+from django.test import Client
 
 from tests.factories import PASSWORD, UserFactory
 
@@ -78,6 +79,13 @@ def test_an_unknown_address_is_answered_like_a_known_one(client):
     response = client.post("/accounts/password_reset/", {"email": "nobody@example.com"}, follow=True)
     assert "Look into your mail" in response.text
     assert mail.outbox == []
+
+
+def test_a_form_without_its_token_is_explained():
+    client = Client(enforce_csrf_checks=True)
+    response = client.post("/accounts/login/", {"username": "ada", "password": "x"})
+    assert response.status_code == 403
+    assert "The form was too old" in response.text
 
 
 def test_what_goes_wrong_has_pages_of_its_own(client):

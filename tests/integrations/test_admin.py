@@ -68,7 +68,7 @@ class TestEntrance:
 
     def test_every_page_of_it_opens(self, boss, integration):
         work(integration)
-        for model, options in admin.site._registry.items():
+        for model in admin.site._registry:
             if model._meta.app_label not in OWN_APPS:
                 continue
             name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
@@ -158,7 +158,11 @@ class TestSeatPrices:
     prefix = "seat_prices"
 
     def post(self, client, center, *rows, initial=0):
-        data = {"name": center.name, f"{self.prefix}-TOTAL_FORMS": len(rows), f"{self.prefix}-INITIAL_FORMS": initial}
+        data = {
+            "name": center.name,
+            f"{self.prefix}-TOTAL_FORMS": len(rows),
+            f"{self.prefix}-INITIAL_FORMS": initial,
+        }
         for n, row in enumerate(rows):
             data |= {f"{self.prefix}-{n}-{name}": value for name, value in row.items()}
             data[f"{self.prefix}-{n}-cost_center"] = center.pk
@@ -168,7 +172,9 @@ class TestSeatPrices:
         center = CostCenterFactory()
         day = datetime.now(UTC).date() + timedelta(days=3)
 
-        response = self.post(boss, center, {"monthly_price": "40.50", "committed_seats": "5", "effective_from": day})
+        response = self.post(
+            boss, center, {"monthly_price": "40.50", "committed_seats": "5", "effective_from": day}
+        )
 
         assert response.status_code == 302
         price = SeatPrice.objects.get()
@@ -189,7 +195,9 @@ class TestSeatPrices:
             cost_center=center, monthly_price=Decimal(40), effective_from=datetime.now(UTC).date()
         )
 
-        self.post(boss, center, {"id": price.pk, "monthly_price": "1", "effective_from": "2026-01-01"}, initial=1)
+        self.post(
+            boss, center, {"id": price.pk, "monthly_price": "1", "effective_from": "2026-01-01"}, initial=1
+        )
 
         assert SeatPrice.objects.get().monthly_price == 40
 
@@ -207,7 +215,7 @@ class TestSeatPrices:
 class TestLineItems:
     @pytest.fixture
     def center(self) -> CostCenter:
-        center = CostCenterFactory()
+        center = CostCenterFactory(pk=42)
         start = datetime(2026, 11, 1, tzinfo=UTC)
         items = [
             LineItem(
@@ -223,7 +231,8 @@ class TestLineItems:
         return center
 
     @pytest.mark.parametrize(
-        "query", [{}, {"p": "2"}, {"q": "u7@"}, {"charge_type__exact": "usage"}, {"cost_center__id__exact": "1"}]
+        "query",
+        [{}, {"p": "2"}, {"q": "u7@"}, {"charge_type__exact": "usage"}, {"cost_center__id__exact": "1"}],
     )
     def test_the_list_never_counts_the_table(self, boss, center, query):
         if "cost_center__id__exact" in query:
@@ -261,14 +270,21 @@ class TestLineItems:
 
 
 def test_connections_prices_and_people_are_in_the_audit_log_without_secrets(boss, integration, api):
-    SeatPrice.objects.create(cost_center=integration.cost_center, monthly_price=Decimal(50), effective_from=date(2027, 1, 1))
+    SeatPrice.objects.create(
+        cost_center=integration.cost_center, monthly_price=Decimal(50), effective_from=date(2027, 1, 1)
+    )
     boss.user.set_password("another pass phrase")
     boss.user.email = "ada@example.com"
     boss.user.save()
 
     entries = list(AuditEntry.objects.all())
 
-    assert {entry.content_type.model for entry in entries} >= {"costcenter", "integration", "seatprice", "user"}
+    assert {entry.content_type.model for entry in entries} >= {
+        "costcenter",
+        "integration",
+        "seatprice",
+        "user",
+    }
     recorded = {name for entry in entries for name in entry.changes}
     assert recorded.isdisjoint({"credentials", "key_fingerprint", "password", "last_login"})
     assert {"key_hint", "monthly_price", "email", "groups"} <= recorded

@@ -1,4 +1,4 @@
-"""Connecting through the form: what is asked, what is refused and why, and that no refusal stores or echoes anything."""
+"""Connecting through the form: what is asked, what is refused and why; a refusal stores and echoes nothing."""
 
 from __future__ import annotations
 
@@ -43,12 +43,20 @@ def test_the_form_asks_for_name_key_and_price_and_nothing_else(editor, api, url)
 
     page = response.content.decode()
     assert list(response.context["form"].fields) == ["name", "admin_api_key", "monthly_seat_price"]
-    for text in ("Cost Center Name", "Admin API Key", "Monthly Seat Price in USD", "Complete Setup", "Leave empty"):
+    for text in (
+        "Cost Center Name",
+        "Admin API Key",
+        "Monthly Seat Price in USD",
+        "Complete Setup",
+        "Leave empty",
+    ):
         assert text in page
     assert "no-store" in response["Cache-Control"]
 
 
-def test_a_good_key_is_stored_encrypted_and_leads_to_the_page(editor, api, url, django_capture_on_commit_callbacks):
+def test_a_good_key_is_stored_encrypted_and_leads_to_the_page(
+    editor, api, url, django_capture_on_commit_callbacks
+):
     with django_capture_on_commit_callbacks(execute=True):
         response = editor.post(url, answers(api, name="Cursor – R&D", admin_api_key=f"\t {api.api_key} \n"))
 
@@ -73,7 +81,9 @@ def test_without_a_price_seats_are_not_tracked(editor, api):
 
 
 def test_a_wrong_key_is_refused_with_the_reason_and_only_the_key_is_forgotten(editor, api, url):
-    response = editor.post(url, answers(api, name="Cursor – R&D", admin_api_key=WRONG_KEY, monthly_seat_price="41.5"))
+    response = editor.post(
+        url, answers(api, name="Cursor – R&D", admin_api_key=WRONG_KEY, monthly_seat_price="41.5")
+    )
 
     page = response.content.decode()
     assert response.status_code == 200

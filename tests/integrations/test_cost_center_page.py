@@ -1,4 +1,4 @@
-"""The list of cost centers and a cost center's page: figures while history is loaded, trouble in words, who sees what."""
+"""The list of cost centers and a cost center's page: figures while history is loaded, trouble in words."""
 
 from __future__ import annotations
 
@@ -67,10 +67,19 @@ class TestHistory:
 
     @pytest.mark.parametrize(
         ("history", "events", "limit"),
-        [(History(60 * DAY, 30 * DAY), 5, None), (History(60 * DAY, 60 * DAY), 0, 60), (History(DAY, 0 * DAY), 5, 60)],
+        [
+            (History(60 * DAY, 30 * DAY), 5, None),
+            (History(60 * DAY, 60 * DAY), 0, 60),
+            (History(DAY, 0 * DAY), 5, 60),
+        ],
     )
     def test_nothing_is_said_where_nothing_is_known(self, history, events, limit):
-        assert minutes_left(history, events=events, spec=PROVIDERS["cursor"].streams[0], requests_per_minute=limit) is None
+        assert (
+            minutes_left(
+                history, events=events, spec=PROVIDERS["cursor"].streams[0], requests_per_minute=limit
+            )
+            is None
+        )
 
 
 @pytest.mark.parametrize(
@@ -144,7 +153,9 @@ class TestPage:
         text = page_of(editor, integration)
         assert page.loading is not None
         assert 0 < page.loading.history.days_read < page.loading.history.days_known
-        assert f"{page.loading.history.days_read} of {page.loading.history.days_known} days in 2 windows" in text
+        assert (
+            f"{page.loading.history.days_read} of {page.loading.history.days_known} days in 2 windows" in text
+        )
         assert page.bill is not None
         assert f"{page.bill.events} events" in text
         assert page.bill.amount in text
@@ -160,13 +171,16 @@ class TestPage:
 
         assert "Usage events: Cursor did not answer in time. Next try at" in page
 
-    def test_trouble_with_the_key_is_told_with_a_way_out_for_who_may_take_it(self, client, editor, integration):
+    def test_trouble_with_the_key_is_told_with_a_way_out_for_who_may_take_it(
+        self, client, editor, integration
+    ):
         notices.needs_attention(integration, "Cursor refused this key (401).", timezone.now())
 
         page = page_of(editor, integration)
         assert "needs attention" in page
         assert "Cursor refused this key (401)." in page
         assert "An administrator can replace the key." in page
+        assert page.count(">Stopped</span>") == integration.streams.count()
 
         client.force_login(UserFactory(role="Admin"))
         assert f"/admin/integrations/integration/{integration.pk}/change/" in page_of(client, integration)

@@ -51,7 +51,10 @@ def test_when_history_is_loaded_one_mail_tells_the_totals_and_where_to_look(sett
 
     (message,) = mail.messages
     totals = api.truth()["totals"]
-    seats = sum((item.billed_cost for item in integration.cost_center.line_items.filter(charge_type="seat")), Decimal())
+    seats = sum(
+        (item.billed_cost for item in integration.cost_center.line_items.filter(charge_type="seat")),
+        Decimal(),
+    )
     billed = display(Decimal(int(totals["billed_nano"])).scaleb(-9) + seats, "USD")
     assert message["To"] == "eve@example.com"
     assert message["From"] == settings.DEFAULT_FROM_EMAIL

@@ -144,7 +144,7 @@ def assert_fine(page) -> None:
 
 def test_the_administration_runs_under_the_content_security_policy(page, log_in, api):
     log_in(page, UserFactory(role="Admin"))
-    page.get_by_role("link", name="Administration").click()
+    page.locator("nav a[href='/admin/']").click()
     expect(page.get_by_role("link", name="Onebill administration")).to_be_visible()
     page.get_by_role("link", name="Cost line items").first.click()
     expect(page.get_by_role("heading", name="Select cost line item to view")).to_be_visible()

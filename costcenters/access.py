@@ -1,0 +1,14 @@
+"""Who may what. The first line of every view calls `require`; the log-in itself is the middleware's."""
+
+from __future__ import annotations
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest
+
+VIEW_REPORTS = "costcenters.view_reports"
+
+
+def require(request: HttpRequest, permission: str) -> None:
+    """Raises PermissionDenied (a 403 page) unless whoever asks holds `permission`."""
+    if not request.user.has_perm(permission):
+        raise PermissionDenied

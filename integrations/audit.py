@@ -1,0 +1,47 @@
+"""What the audit log records of connections, prices and people. Never a credential, a fingerprint or a password."""
+
+from __future__ import annotations
+
+from auditlog.models import LogEntry
+from auditlog.registry import auditlog
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+
+from costcenters.models import CostCenter, SeatPrice
+from integrations.models import Integration
+
+
+def register() -> None:
+    """Fields are named one by one: what is not named here is not recorded."""
+    auditlog.register(CostCenter, include_fields=["name", "provider", "currency", "status", "connected_on"])
+    auditlog.register(
+        SeatPrice,
+        include_fields=["cost_center", "monthly_price", "committed_seats", "effective_from", "created_by"],
+    )
+    auditlog.register(
+        Integration, include_fields=["cost_center", "provider", "api_url", "key_hint", "connected_by"]
+    )
+    auditlog.register(
+        get_user_model(),
+        include_fields=[
+            "username",
+            "email",
+            "first_name",
+            "last_name",
+            "is_active",
+            "is_staff",
+            "is_superuser",
+        ],
+        m2m_fields={"groups", "user_permissions"},
+    )
+    auditlog.register(Group, include_fields=["name"], m2m_fields={"permissions"})
+
+
+def key_replaced(integration: Integration, *, hint_before: str) -> None:
+    """A key was rotated: recorded by its hints, even where they are the same."""
+    LogEntry.objects.log_create(
+        integration,
+        force_log=True,
+        action=LogEntry.Action.UPDATE,
+        changes={"key_hint": [hint_before, integration.key_hint]},
+    )
