@@ -74,11 +74,12 @@ def freshness(cost_centers: Iterable[CostCenter], now: datetime) -> Freshness:
         oldest=oldest,
         loading=tuple(c.name for c in cost_centers if c.status == status.CONNECTING),
         stuck=tuple(c.name for c in cost_centers if c.status == status.NEEDS_ATTENTION),
-        is_late=any(_is_late(reached, now) for reached, _ in known),
+        is_late=any(is_late(reached, now) for reached, _ in known),
     )
 
 
-def _is_late(through: datetime, now: datetime) -> bool:
+def is_late(through: datetime, now: datetime) -> bool:
+    """Whether data complete through then should have been followed by more."""
     by_day = not (through.hour or through.minute)
     return now - through > (LATE_AFTER_BY_DAY if by_day else LATE_AFTER)
 

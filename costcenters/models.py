@@ -11,7 +11,7 @@ from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 from django.urls import reverse
 
-from finops.money import AmountField
+from finops.money import AmountField, plain
 
 validate_currency = RegexValidator(r"^[A-Z]{3}$", "Enter a three-letter ISO 4217 code such as USD.")
 
@@ -192,7 +192,7 @@ class SeatPrice(models.Model):
         ordering = ["-effective_from", "-pk"]
 
     def __str__(self) -> str:
-        price = "no seat tracking" if self.monthly_price is None else f"{self.monthly_price:f} a month"
+        price = "no seat tracking" if self.monthly_price is None else f"{plain(self.monthly_price)} a month"
         return f"{price} from {self.effective_from}"
 
     def save(self, *args: object, **kwargs: object) -> None:

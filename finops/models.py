@@ -21,6 +21,9 @@ class ApiToken(AbstractAuthToken):
     scope = models.CharField(max_length=10, choices=Scope, default=Scope.READ)
     last_used_at = models.DateTimeField(null=True, blank=True)
 
+    class Meta(AbstractAuthToken.Meta):
+        verbose_name = "API token"
+
     def __str__(self) -> str:
         return self.name or "API token"
 

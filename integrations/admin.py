@@ -11,7 +11,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from finops.admin import ReadOnlyAdmin
-from integrations import audit, connections
+from integrations import connections
 from integrations.connections import NotConnected
 from integrations.http import Runtime
 from integrations.models import Integration, Member, Stream, SyncRun
@@ -79,7 +79,6 @@ class IntegrationForm(forms.ModelForm):  # type: ignore[type-arg]
                 self.add_error(PREFIX + name if PREFIX + name in self.fields else None, list(errors))
             return
         credentials = {name: asked.cleaned_data[name] for name in asked.fields if name not in COMMON_FIELDS}
-        hint_before = integration.key_hint
         try:
             connections.rotate(
                 integration,
@@ -90,8 +89,6 @@ class IntegrationForm(forms.ModelForm):  # type: ignore[type-arg]
         except NotConnected as refusal:
             field = "same_team" if refusal.field == "other_team" else PREFIX + next(iter(credentials))
             self.add_error(field, str(refusal))
-        else:
-            audit.key_replaced(integration, hint_before=hint_before)
 
 
 @admin.register(Integration)

@@ -37,11 +37,11 @@ def register() -> None:
     auditlog.register(Group, include_fields=["name"], m2m_fields={"permissions"})
 
 
-def key_replaced(integration: Integration, *, hint_before: str) -> None:
-    """A key was rotated: recorded by its hints, even where they are the same."""
+def key_replaced(integration: Integration, *, before: str, after: str) -> None:
+    """A key was rotated or deleted: recorded by its hints, even where they are the same."""
     LogEntry.objects.log_create(
         integration,
         force_log=True,
         action=LogEntry.Action.UPDATE,
-        changes={"key_hint": [hint_before, integration.key_hint]},
+        changes={"key_hint": [before, after]},
     )

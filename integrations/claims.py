@@ -74,13 +74,14 @@ class Claim:
         for name, value in changes.items():
             setattr(self.stream, name, value)
 
-    def release(self, **changes: Any) -> None:
-        """Give the stream back. Does nothing when it is somebody else's by now."""
-        Stream.objects.filter(pk=self.stream.pk, claim_token=self.token).update(
-            claim_token="", claimed_until=None, **changes
-        )
+    def release(self, **changes: Any) -> bool:
+        """Give the stream back with `changes`. False, and nothing is done, when it is somebody else's by now."""
+        mine = Stream.objects.filter(pk=self.stream.pk, claim_token=self.token)
+        if not mine.update(claim_token="", claimed_until=None, **changes):
+            return False
         for name, value in changes.items():
             setattr(self.stream, name, value)
+        return True
 
     def before_request(self, path: str) -> None:
         """Wait until the limit of `path` allows one more request in any 60 seconds, then count it."""

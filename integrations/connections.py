@@ -13,7 +13,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from costcenters.models import CostCenter, SeatPrice
 from finops.secrets import Secrets, fingerprints, hint
-from integrations import tasks, windows
+from integrations import audit, tasks, windows
 from integrations.errors import ProviderError
 from integrations.http import ApiClient, Runtime, ShortGuard
 from integrations.models import Integration, Member, Stream
@@ -162,8 +162,10 @@ def rotate(
         CostCenter.objects.filter(
             pk=integration.cost_center_id, status=CostCenter.Status.NEEDS_ATTENTION
         ).update(status=CostCenter.Status.ACTIVE if integration.set_up_at else CostCenter.Status.CONNECTING)
-        integration.streams.update(due_at=now, attempts=0)
+        # A sync that still holds the old key must not report it as refused.
+        integration.streams.update(due_at=now, attempts=0, claim_token="", claimed_until=None)
         integration.notices.all().delete()
+        audit.key_replaced(integration, before=integration.key_hint, after=hint(secret))
         tasks.ring(integration)
     integration.refresh_from_db()
     return verified
@@ -178,6 +180,7 @@ def disconnect(integration: Integration) -> None:
         CostCenter.objects.filter(pk=integration.cost_center_id).update(status=CostCenter.Status.DISCONNECTED)
         integration.streams.update(claim_token="", claimed_until=None, pass_from=None, pass_through=None)
         integration.notices.all().delete()
+        audit.key_replaced(integration, before=integration.key_hint, after="")
     integration.refresh_from_db()
 
 
@@ -229,6 +232,7 @@ def _start_streams(integration: Integration, provider: Provider, now: datetime) 
         )
         stream.due_at, stream.attempts, stream.last_error = now, 0, ""
         stream.failing_since = stream.finished_at = stream.pass_from = stream.pass_through = None
+        stream.claim_token, stream.claimed_until = "", None
         if spec.kind is RecordKind.LINE_ITEM:
             target = windows.floor_day(now) - spec.backfill_days * windows.DAY
             stream.backfill_target = min(stream.backfill_target or target, target)

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from django.db.models import Count, Q
 
-from costcenters.catalog import LATE_AFTER
+from costcenters.catalog import is_late
 from costcenters.cost_query import CostQuery, Filter
 from costcenters.explorer import SumTooLargeError, report
 from costcenters.explorer_page import explorer_url
@@ -270,8 +270,9 @@ def _stamp_state(center: CostCenter, now: datetime) -> str:
     """The stamp's class: empty, `late` or `broken`."""
     if center.status == CostCenter.Status.NEEDS_ATTENTION:
         return "broken"
-    is_fresh = center.complete_through is not None and now - center.complete_through <= LATE_AFTER
-    return "" if is_fresh and center.status == CostCenter.Status.ACTIVE else "late"
+    if center.complete_through is None or is_late(center.complete_through, now):
+        return "late"
+    return "" if center.status == CostCenter.Status.ACTIVE else "late"
 
 
 def _worker_is_missing(center: CostCenter, streams: list[Stream], now: datetime) -> bool:

@@ -136,11 +136,9 @@ class Session:
         except RateLimited as error:
             self._fail(error, due_at=error.until)
         except KeyRefused as error:
-            self._fail(error, due_at=self.runtime.clock() + LONGEST_RETRY)
-            notices.needs_attention(self.integration, str(error), self.runtime.clock())
+            self._stop(error)
         except SecretUnreadable as error:
-            self._fail(KeyRefused(str(error)), due_at=self.runtime.clock() + LONGEST_RETRY)
-            notices.needs_attention(self.integration, str(error), self.runtime.clock())
+            self._stop(KeyRefused(str(error)))
         except Unreachable as error:
             self._fail(error, due_at=self._retry_at())
         except ContractBroken as error:
@@ -173,11 +171,17 @@ class Session:
         )
         notices.stream_complete(self.integration, now)
 
-    def _fail(self, error: ProviderError, *, due_at: datetime, sample: str = "") -> None:
+    def _stop(self, error: KeyRefused) -> None:
+        """Needs a person. Not so when the key was replaced meanwhile: that ended our claim."""
+        if self._fail(error, due_at=self.runtime.clock() + LONGEST_RETRY):
+            notices.needs_attention(self.integration, str(error), self.runtime.clock())
+
+    def _fail(self, error: ProviderError, *, due_at: datetime, sample: str = "") -> bool:
+        """Leave the error on the run and the stream. False when the stream is somebody else's by now."""
         message = redact(str(error))
         self.result.error = message
         self._close_run(SyncRun.Outcome.FAILED, message, sample=sample)
-        self.claim.release(
+        return self.claim.release(
             due_at=due_at,
             attempts=self.stream.attempts + 1,
             failing_since=self.stream.failing_since or self.runtime.clock(),

@@ -213,8 +213,8 @@ class ApiClient:
         if status == 401:
             return KeyRefused(
                 f"{self._name} refused this key ({quoted}). It may have been revoked, its creator may no longer be a "
-                "team admin, it may be a personal key, or part of it was not copied. Create a new read-only admin "
-                "key and paste it here."
+                "team admin, it may be a personal key, or it was not copied exactly (white space, a missing end); or "
+                "the team's plan has no Admin API. A new read-only admin key usually mends it."
             )
         return ContractBroken(
             f"{self._name} did not accept our request to {path} ({quoted}).", sample=self._sample(content)

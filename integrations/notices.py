@@ -72,9 +72,13 @@ def deliver(now: datetime) -> int:
         if not mine:
             continue
         try:
-            _message(notice).send()
-        except OSError as error:
-            logger.warning("an e-mail could not be sent (%s); it is tried again", type(error).__name__)
+            message = _message(notice)
+            if not message.to:
+                logger.warning("nobody with an e-mail address is to be told: %s", notice)
+            message.send()
+        except Exception:
+            # Whatever it is (the mail server, an address), it must not keep other people's messages back.
+            logger.exception("an e-mail could not be sent; it is tried again: %s", notice)
             continue
         notice.delete()
         sent += 1

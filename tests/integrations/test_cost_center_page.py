@@ -231,7 +231,7 @@ class TestPage:
         response = editor.get(center.get_absolute_url())
 
         assert response.status_code == 200
-        assert "its line items come from files" in response.content.decode()
+        assert "Nothing is read from a provider here" in response.content.decode()
 
     def test_an_unknown_cost_center_is_not_found(self, editor):
         assert editor.get("/settings/cost-centers/99/").status_code == 404
