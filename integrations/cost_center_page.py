@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from django.db.models import Count, Q
 
+from costcenters import line_items
 from costcenters.catalog import is_late
 from costcenters.cost_query import CostQuery, Filter
 from costcenters.explorer import SumTooLargeError, report
@@ -144,6 +145,7 @@ def cost_center_page(center: CostCenter, now: datetime) -> CostCenterPage:
 
 
 def _bill(center: CostCenter, since: datetime, now: datetime) -> Bill | None:
+    since = line_items.earliest(center.pk, ChargeType.USAGE) or since
     question = CostQuery(
         Span(since.date(), now.date()),
         granularity=Granularity.TOTAL.value,

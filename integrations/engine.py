@@ -27,7 +27,6 @@ from integrations.errors import (
     LeaseLost,
     OutOfTime,
     ProviderError,
-    RateLimited,
     Unreachable,
 )
 from integrations.http import ApiClient, Runtime
@@ -131,10 +130,8 @@ class Session:
         except LeaseLost:
             self.result.error = "Another worker has taken this over."
         except OutOfTime as pause:
-            self._close_run(SyncRun.Outcome.INTERRUPTED, "Goes on in a moment.")
+            self._close_run(SyncRun.Outcome.INTERRUPTED, f"Goes on at {pause.resume_at:%H:%M} UTC.")
             self.claim.release(due_at=pause.resume_at)
-        except RateLimited as error:
-            self._fail(error, due_at=error.until)
         except KeyRefused as error:
             self._stop(error)
         except SecretUnreadable as error:

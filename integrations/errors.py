@@ -18,14 +18,6 @@ class KeyRefused(ProviderError):
         self.reason = reason
 
 
-class RateLimited(ProviderError):
-    """Come back at `until`."""
-
-    def __init__(self, message: str, *, until: datetime) -> None:
-        super().__init__(message)
-        self.until = until
-
-
 class Unreachable(ProviderError):
     """Transient: network, time-out, 5xx, a reply cut short. Back off and try again."""
 
@@ -43,7 +35,7 @@ class LeaseLost(Exception):
 
 
 class OutOfTime(Exception):
-    """The task's own deadline has come, or would while waiting. What is finished is stored; go on at `resume_at`."""
+    """The task's own deadline has come, or would while waiting for a rate limit. Come back at `resume_at`."""
 
     def __init__(self, resume_at: datetime) -> None:
         super().__init__("out of time")
