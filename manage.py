@@ -21,7 +21,10 @@ def main() -> None:
         settings.INSTALLED_APPS  # noqa: B018  reads the settings, so that a wrong one ends in its sentence
     except ImproperlyConfigured as error:
         sys.exit(f"Onebill cannot start: {error}")
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

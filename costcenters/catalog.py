@@ -63,11 +63,12 @@ def freshness(cost_centers: Iterable[CostCenter], now: datetime) -> Freshness:
     """The least instant through which the live ones among `cost_centers` are complete."""
     cost_centers = list(cost_centers)
     status = CostCenter.Status
-    known = [
-        (c.complete_through, c.name)
-        for c in cost_centers
-        if c.complete_through is not None and c.status in (status.ACTIVE, status.CONNECTING)
+    reached = [c for c in cost_centers if c.complete_through is not None]
+    # Who needs attention is told of apart, unless there is nobody else.
+    counted = [c for c in reached if c.status in CostCenter.WORKING] or [
+        c for c in reached if c.status == status.NEEDS_ATTENTION
     ]
+    known = [(c.complete_through, c.name) for c in counted if c.complete_through is not None]
     through, oldest = min(known, default=(None, ""))
     return Freshness(
         complete_through=through,

@@ -75,10 +75,6 @@ class CostQuery:
                 return self.span.a_year_before()
         return None
 
-    def values_of(self, key: str) -> tuple[str, ...]:
-        """The values that dimension `key` is narrowed to; empty when it is not."""
-        return next((f.values for f in self.filters if f.dimension == key and not f.exclude), ())
-
     def narrowed(self, key: str, value: str) -> CostQuery:
         """Only `value` of dimension `key`; other filters stay."""
         kept = tuple(f for f in self.filters if f.dimension != key or f.exclude)

@@ -29,7 +29,6 @@ from costcenters.explorer import (
 from finops.money import plain, units_from_nanos
 
 FIGURES = (*MONEY_COLUMNS, *TOKEN_COLUMNS, "line_items")
-ZEROS = [0] * len(FIGURES)
 #: A spreadsheet takes text that begins so for a formula.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 LINES_A_CHUNK = 500

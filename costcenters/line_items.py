@@ -453,6 +453,6 @@ def _explained(error: DatabaseError) -> Exception:
     text = str(error).lower()
     if "overflow" in text or "out of range" in text:
         return WindowError(
-            "The amounts of one day add up to more than 9.2 × 10⁹ currency units, more than can be stored."
+            "The amounts (or tokens) of one day add up to more than can be stored: 9.2 × 10⁹ units (or 10¹⁸ tokens)."
         )
     return error

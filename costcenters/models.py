@@ -37,6 +37,9 @@ class CostCenter(models.Model):
         PAUSED = "paused", "Paused"
         DISCONNECTED = "disconnected", "Disconnected"
 
+    #: In these the provider is asked by itself.
+    WORKING = (Status.CONNECTING, Status.ACTIVE)
+
     name = models.CharField(max_length=100, unique=True)
     provider = models.SlugField(max_length=50, help_text="The provider's short name, such as cursor.")
     currency = models.CharField(max_length=3, default="USD", validators=[validate_currency])
@@ -159,6 +162,10 @@ class DailyCost(CostRow):
         return f"{self.day} {self.charge_type}"
 
 
+#: A month's price of all committed seats must fit one amount.
+MOST_A_MONTH = Decimal(9_200_000_000)
+
+
 class SeatPriceQuerySet(models.QuerySet["SeatPrice"]):
     def in_effect_on(self, day: date) -> SeatPrice | None:
         """The price that holds on `day`: the latest one effective by then."""
@@ -199,6 +206,12 @@ class SeatPrice(models.Model):
         if self.pk is not None and type(self).objects.filter(pk=self.pk).exists():
             raise ValidationError("A seat price is never edited: add a new one with its own first day.")
         super().save(*args, **kwargs)  # type: ignore[arg-type]
+
+    def clean(self) -> None:
+        if (self.monthly_price or 0) * (self.committed_seats or 1) > MOST_A_MONTH:
+            raise ValidationError(
+                "Price times committed seats is more than can be stored: 9.2 × 10⁹ a month."
+            )
 
     def may_be_deleted(self, today: date) -> bool:
         """Only a price that has not taken effect yet may go."""

@@ -14,8 +14,6 @@ from django.views.decorators.cache import never_cache
 from costcenters.models import CostCenter
 from finops.models import Heartbeat
 
-WORKER = "worker"
-
 
 @never_cache
 @login_not_required
@@ -38,7 +36,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
         if not missing:
             checks["worker"] = (
                 "ok"
-                if Heartbeat.is_fresh(WORKER, now)
+                if Heartbeat.is_fresh(Heartbeat.WORKER, now)
                 else "no sign of life for 5 minutes: is `manage.py qcluster` running?"
             )
             if request.user.is_authenticated:

@@ -31,6 +31,7 @@ class ApiToken(AbstractAuthToken):
 class Heartbeat(models.Model):
     """When a background process was last seen alive. The web process reads it for /readyz."""
 
+    WORKER = "worker"
     STALE_AFTER = timedelta(minutes=5)
 
     name = models.CharField(max_length=50, unique=True)

@@ -12,7 +12,6 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.expressions import Combinable
 
-NANOS_PER_UNIT = 10**9
 NANOS_PER_CENT = 10**7
 #: A single amount must fit a signed 64-bit column: about 9.2 × 10⁹ units.
 MAX_NANOS = 2**63 - 1

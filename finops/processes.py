@@ -44,7 +44,7 @@ def stop_on_signals() -> None:
 
 @contextmanager
 def only_one(path: Path) -> Iterator[None]:
-    """Let each of STOP_SIGNALS raise KeyboardInterrupt, even one the shell had ignored (`command &`)."""
+    """Hold the lock file; AlreadyRunning when somebody else does."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,25 +23,36 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 
 class Env(environ.Env):
-    """The process environment without its empty variables; NAME_FILE names a file that holds the value of NAME."""
+    """The process environment, then `.env`, without empty variables; NAME_FILE names a file that holds NAME's value."""
 
     ENVIRON: Any = {name: value for name, value in os.environ.items() if value.strip()}
+    from_process = frozenset(ENVIRON)
 
     def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
-        path = self.ENVIRON.get(f"{var}_FILE")
-        if path:
+        file = f"{var}_FILE"
+        # The environment wins over .env, whichever of the two spellings each of them has.
+        is_overruled = var in self.from_process and file not in self.from_process
+        if file in self.ENVIRON and not is_overruled:
             try:
-                self.ENVIRON[var] = Path(path).read_text().strip()
+                self.ENVIRON[var] = Path(self.ENVIRON[file]).read_text().strip()
             except (OSError, UnicodeDecodeError) as error:
-                raise ImproperlyConfigured(
-                    f"{var}_FILE names a file that cannot be read ({error})."
-                ) from None
+                raise ImproperlyConfigured(f"{file} names a file that cannot be read ({error}).") from None
         return super().get_value(var, *args, **kwargs)
 
 
 env = Env()  # type: ignore[no-untyped-call]
 if os.environ.get("ONEBILL_READ_DOTENV", "1") != "0" and (BASE_DIR / ".env").is_file():
     Env.read_env(str(BASE_DIR / ".env"))
+    Env.ENVIRON = {name: value for name, value in Env.ENVIRON.items() if value.strip()}
+
+
+@contextmanager
+def named(name: str, example: str) -> Iterator[None]:
+    """Turns whatever a library says of a malformed value into a sentence that names the variable."""
+    try:
+        yield
+    except Exception:
+        raise ImproperlyConfigured(f"{name} is malformed. It must be such as {example}.") from None
 
 
 def required(name: str, *, in_debug: str, hint: str) -> str:
@@ -54,11 +67,11 @@ def required(name: str, *, in_debug: str, hint: str) -> str:
     )
 
 
-def whole_number(name: str, default: int, *, least: int = 0) -> int:
-    """A whole number of at least `least`."""
+def whole_number(name: str, default: int, *, least: int = 0, most: int = 1_000_000) -> int:
+    """A whole number from `least` to `most`."""
     text = env.str(name, default=str(default)).strip()
-    if not text.isdecimal() or int(text) < least:
-        raise ImproperlyConfigured(f"{name} must be a whole number of at least {least}, not {text!r}.")
+    if not (text.isdecimal() and len(text) < 10 and least <= int(text) <= most):
+        raise ImproperlyConfigured(f"{name} must be a whole number from {least} to {most:,}, not {text!r}.")
     return int(text)
 
 
@@ -71,20 +84,14 @@ def boolean(name: str, default: bool) -> bool:
     raise ImproperlyConfigured(f"{name} must be true or false, not {text!r}.")
 
 
-def web_address(name: str, default: str) -> str:
-    """An http(s) origin without a trailing slash."""
+def web_address(name: str, default: str, *, is_origin: bool = False) -> str:
+    """An http(s) address without a trailing slash; an origin has no path either."""
     text: str = env.str(name, default=default).strip().rstrip("/")
-    parts = urlsplit(text)
-    if (
-        parts.scheme not in ("http", "https")
-        or not parts.hostname
-        or parts.username
-        or parts.query
-        or parts.fragment
-    ):
-        raise ImproperlyConfigured(
-            f"{name} must be an address such as https://onebill.example.com, not {text!r}."
-        )
+    with named(name, "https://onebill.example.com"):
+        parts = urlsplit(text)
+        is_web = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        if not is_web or parts.username or parts.query or parts.fragment or (is_origin and parts.path):
+            raise ValueError
     return text
 
 
@@ -105,6 +112,8 @@ FIELD_ENCRYPTION_KEYS: list[str] = [
     ).split(",")
     if key.strip()
 ]
+if not FIELD_ENCRYPTION_KEYS:
+    raise ImproperlyConfigured("FIELD_ENCRYPTION_KEYS holds no key.")
 for _position, _key in enumerate(FIELD_ENCRYPTION_KEYS, start=1):
     try:
         Fernet(_key)
@@ -113,7 +122,7 @@ for _position, _key in enumerate(FIELD_ENCRYPTION_KEYS, start=1):
             f"FIELD_ENCRYPTION_KEYS: key {_position} is not a Fernet key (32 bytes in URL-safe base64)."
         ) from None
 
-SITE_URL = web_address("SITE_URL", "http://localhost:8000")
+SITE_URL = web_address("SITE_URL", "http://localhost:8000", is_origin=True)
 _site = urlsplit(SITE_URL)
 _loopback = _site.hostname in ("localhost", "127.0.0.1")
 ALLOWED_HOSTS: list[str] = env.list(
@@ -211,8 +220,11 @@ def database(url: str) -> dict[str, Any]:
     except Exception:
         config = {}
     engine = config.get("ENGINE", "")
-    if engine.endswith("sqlite3"):
-        Path(config["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+    if engine.endswith("sqlite3") and config["NAME"] not in ("", ":memory:"):
+        try:
+            Path(config["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ImproperlyConfigured(f"DATABASE_URL names a place that cannot be made ({error}).") from None
         config["OPTIONS"] = {
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
@@ -291,7 +303,8 @@ CONTENT_SECURITY_POLICY = {
 
 # E-mail ---------------------------------------------------------------------------------------------------------------
 
-vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+with named("EMAIL_URL", "smtp+tls://user:password@mail.example.com:587"):
+    vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL: str = env.str("DEFAULT_FROM_EMAIL", default=f"Onebill <onebill@{_site.hostname}>")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
@@ -304,9 +317,9 @@ _requests_per_minute = env.str("CURSOR_REQUESTS_PER_MINUTE", default="")
 CURSOR_REQUESTS_PER_MINUTE: int | None = (
     whole_number("CURSOR_REQUESTS_PER_MINUTE", 0) if _requests_per_minute else None
 )
-CURSOR_BACKFILL_DAYS = whole_number("CURSOR_BACKFILL_DAYS", 365)
-CURSOR_REREAD_DAYS = whole_number("CURSOR_REREAD_DAYS", 3, least=1)
-SYNC_LEASE_SECONDS = whole_number("SYNC_LEASE_SECONDS", 60, least=1)
+CURSOR_BACKFILL_DAYS = whole_number("CURSOR_BACKFILL_DAYS", 365, most=3650)
+CURSOR_REREAD_DAYS = whole_number("CURSOR_REREAD_DAYS", 3, least=1, most=60)
+SYNC_LEASE_SECONDS = whole_number("SYNC_LEASE_SECONDS", 60, least=1, most=900)
 
 Q_CLUSTER = {
     "name": "onebill",
@@ -326,6 +339,11 @@ Q_CLUSTER = {
 
 # Logs and errors ------------------------------------------------------------------------------------------------------
 
+LOG_LEVEL: str = env.str("LOG_LEVEL", default="INFO").strip().upper()
+if LOG_LEVEL not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
+    raise ImproperlyConfigured(
+        f"LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL, not {LOG_LEVEL!r}."
+    )
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -343,7 +361,7 @@ LOGGING = {
             "filters": ["request_id", "redact"],
         }
     },
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO").upper()},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         "django": {"level": "INFO"},
         "django-q": {"handlers": ["console"], "level": "INFO", "propagate": False},
@@ -357,6 +375,10 @@ SENTRY_DSN: str = env.str("SENTRY_DSN", default="")
 if SENTRY_DSN:
     import sentry_sdk
 
-    sentry_sdk.init(
-        dsn=SENTRY_DSN, send_default_pii=False, include_local_variables=False, max_request_body_size="never"
-    )
+    with named("SENTRY_DSN", "https://key@sentry.example.com/1"):
+        sentry_sdk.init(
+            dsn=SENTRY_DSN,
+            send_default_pii=False,
+            include_local_variables=False,
+            max_request_body_size="never",
+        )

@@ -16,7 +16,7 @@ from integrations.connections import NotConnected
 from integrations.http import Runtime
 from integrations.models import Integration, Member, Stream, SyncRun
 from integrations.providers import PROVIDERS
-from integrations.views import COMMON_FIELDS
+from integrations.providers.base import credential_names
 
 PREFIX = "new_"
 
@@ -27,17 +27,16 @@ def credential_fields(provider: str) -> dict[str, forms.Field]:
     if chosen is None:
         return {}
     fields: dict[str, forms.Field] = {}
-    for name, field in chosen.form.base_fields.items():
-        if name not in COMMON_FIELDS:
-            fields[PREFIX + name] = forms.CharField(
-                label=f"New {field.label}",
-                required=False,
-                max_length=500,
-                widget=forms.PasswordInput(
-                    render_value=False, attrs={"autocomplete": "off", "spellcheck": "false", "size": "60"}
-                ),
-                help_text="Tried before it is stored, and never shown again. Leave empty to keep the one in use.",
-            )
+    for name in credential_names(chosen.form):
+        fields[PREFIX + name] = forms.CharField(
+            label=f"New {chosen.form.base_fields[name].label}",
+            required=False,
+            max_length=500,
+            widget=forms.PasswordInput(
+                render_value=False, attrs={"autocomplete": "off", "spellcheck": "false", "size": "60"}
+            ),
+            help_text="Tried before it is stored, and never shown again. Leave empty to keep the one in use.",
+        )
     return fields
 
 
@@ -78,7 +77,7 @@ class IntegrationForm(forms.ModelForm):  # type: ignore[type-arg]
             for name, errors in asked.errors.items():
                 self.add_error(PREFIX + name if PREFIX + name in self.fields else None, list(errors))
             return
-        credentials = {name: asked.cleaned_data[name] for name in asked.fields if name not in COMMON_FIELDS}
+        credentials = {name: asked.cleaned_data[name] for name in credential_names(asked)}
         try:
             connections.rotate(
                 integration,
@@ -110,7 +109,7 @@ class IntegrationAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return integration.cost_center.get_status_display()
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        fields = {} if obj is None else credential_fields(obj.provider)
+        fields = {} if obj is None or obj.credentials is None else credential_fields(obj.provider)
         kwargs["form"] = type("RotateKeyForm", (IntegrationForm,), fields)
         return super().get_form(request, obj, change, **kwargs)
 

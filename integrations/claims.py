@@ -1,4 +1,4 @@
-"""Who may work on a stream: a short lease, renewed before every request and in every wait, and the fence of a write."""
+"""Who may work on a stream: a short lease, renewed while it asks and waits, and the fence of every write."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q
 
 from integrations.errors import LeaseLost, OutOfTime
 from integrations.http import Runtime
@@ -49,10 +48,10 @@ class Claim:
     ) -> Claim | None:
         """Claim a stream nobody holds, by one conditional UPDATE. None: somebody else has it (or it is not due)."""
         now, token = runtime.clock(), uuid.uuid4().hex
-        free = Stream.objects.filter(pk=stream_id).filter(Q(claimed_until=None) | Q(claimed_until__lte=now))
+        free = Stream.objects.free(now).filter(pk=stream_id)
         if only_if_due:
-            free = free.filter(due_at__lte=now)
-        if not free.update(claim_token=token, claimed_until=now + cls.lease()):
+            free = free.filter(pk__in=Stream.objects.due(now).values("pk"))
+        if not free.update(claim_token=token, claimed_until=now + cls.lease(), rung_at=None):
             return None
         stream = Stream.objects.select_related("integration__cost_center").get(pk=stream_id)
         return cls(stream, token, provider, runtime, deadline)

@@ -21,6 +21,8 @@ from integrations.providers.base import Provider, RecordKind, Verified
 
 #: A new team that shares more than this part of its members with a connected one is probably the same.
 MOSTLY_SHARED = 0.5
+#: Path and epoch seconds of requests.
+Asked = list[tuple[str, float]]
 #: Transient faults are tried again for so long while a key is verified.
 VERIFY_SECONDS = 10.0
 
@@ -42,8 +44,13 @@ class Connected:
 
 
 @sensitive_variables()
-def verify(provider: Provider, credentials: Mapping[str, str], *, api_url: str, runtime: Runtime) -> Verified:
-    """Ask the provider with its cheapest reads, at most about ten seconds of retries. Raises ProviderError."""
+def verify(
+    provider: Provider, credentials: Mapping[str, str], *, api_url: str, runtime: Runtime
+) -> tuple[Verified, Asked]:
+    """Ask the provider with its cheapest reads, at most about ten seconds of retries. Raises ProviderError.
+
+    Also tells what was asked when, which counts towards the provider's limits.
+    """
     # Somebody is waiting for the page.
     runtime = replace(
         runtime,
@@ -58,7 +65,7 @@ def verify(provider: Provider, credentials: Mapping[str, str], *, api_url: str, 
         runtime=runtime,
         guard=guard,
     ) as client:
-        return provider.verify(client, runtime.clock())
+        return provider.verify(client, runtime.clock()), guard.asked
 
 
 @sensitive_variables()
@@ -83,17 +90,20 @@ def connect(
     _refuse_known_key(secret)
     center = _named(provider, name)
     try:
-        verified = verify(provider, credentials, api_url=api_url, runtime=runtime)
+        verified, asked = verify(provider, credentials, api_url=api_url, runtime=runtime)
     except ProviderError as error:
         raise NotConnected(str(error), field="credentials") from None
+    if center is not None and _is_another_team(center.integration, verified):
+        raise NotConnected(
+            f"“{name}” holds the history of another {provider.name} team: it knows none of the members of this one. "
+            "Choose another name.",
+            field="name",
+        )
     warning = _shared_team(provider, verified, except_for=center)
+    is_revived = center is not None
     try:
         with transaction.atomic():
-            if center is None:
-                center = CostCenter(name=name, provider=provider.slug, connected_on=now.date())
-            center.status = CostCenter.Status.CONNECTING
-            center.connected_on = center.connected_on or now.date()
-            center.save()
+            center = _revived(center) if center is not None else _new(provider, name, now)
             integration, _ = Integration.objects.update_or_create(
                 cost_center=center,
                 defaults={
@@ -107,8 +117,9 @@ def connect(
                     "set_up_at": None,
                 },
             )
-            _start_streams(integration, provider, now)
-            if monthly_seat_price is not None:
+            _start_streams(integration, provider, now, asked)
+            if monthly_seat_price is not None or is_revived:
+                # No price on a revival ends the one that held before.
                 SeatPrice.objects.create(
                     cost_center=center,
                     monthly_price=monthly_seat_price,
@@ -141,11 +152,10 @@ def rotate(
     secret = provider.secret(credentials)
     _refuse_known_key(secret, except_for=integration)
     try:
-        verified = verify(provider, credentials, api_url=integration.api_url, runtime=runtime)
+        verified, asked = verify(provider, credentials, api_url=integration.api_url, runtime=runtime)
     except ProviderError as error:
         raise NotConnected(str(error), field="credentials") from None
-    known = set(Member.objects.filter(integration=integration).values_list("key", flat=True))
-    if known and not other_team_confirmed and known.isdisjoint(member.key for member in verified.members):
+    if not other_team_confirmed and _is_another_team(integration, verified):
         raise NotConnected(
             f"This key belongs to another {provider.name} team: none of its {len(verified.members)} members is known "
             "here. Connect it as a cost center of its own, or confirm that the team is the same.",
@@ -153,32 +163,39 @@ def rotate(
         )
     now = runtime.clock()
     with transaction.atomic():
-        Integration.objects.filter(pk=integration.pk).update(
+        # Locks are taken in one order everywhere: streams, integration, cost center. A sync that still holds the
+        # old key must not report it as refused, so its claim ends here.
+        integration.streams.update(due_at=now, attempts=0, claim_token="", claimed_until=None, rung_at=None)
+        connected = Integration.objects.filter(pk=integration.pk, credentials__isnull=False)
+        if not connected.update(
             credentials=Secrets(credentials),
             key_hint=hint(secret),
             key_fingerprint=fingerprints(secret)[0],
             attention="",
-        )
+        ):
+            raise NotConnected("This connection was removed. Connect it again under the same name instead.")
+        for spec in provider.streams:
+            stream = integration.streams.get(name=spec.name)
+            stream.recent_requests += [instant for path, instant in asked if path == spec.path]
+            stream.save(update_fields=["recent_requests"])
+        audit.key_replaced(integration, before=integration.key_hint, after=hint(secret))
+        integration.refresh_from_db()
         CostCenter.objects.filter(
             pk=integration.cost_center_id, status=CostCenter.Status.NEEDS_ATTENTION
         ).update(status=CostCenter.Status.ACTIVE if integration.set_up_at else CostCenter.Status.CONNECTING)
-        # A sync that still holds the old key must not report it as refused.
-        integration.streams.update(due_at=now, attempts=0, claim_token="", claimed_until=None)
         integration.notices.all().delete()
-        audit.key_replaced(integration, before=integration.key_hint, after=hint(secret))
         tasks.ring(integration)
-    integration.refresh_from_db()
     return verified
 
 
 def disconnect(integration: Integration) -> None:
     """Delete the credential at once and stop; history stays. A sync that is running loses its claim."""
     with transaction.atomic():
+        integration.streams.update(claim_token="", claimed_until=None, pass_from=None, pass_through=None)
         Integration.objects.filter(pk=integration.pk).update(
             credentials=None, key_hint="", key_fingerprint=None, attention=""
         )
         CostCenter.objects.filter(pk=integration.cost_center_id).update(status=CostCenter.Status.DISCONNECTED)
-        integration.streams.update(claim_token="", claimed_until=None, pass_from=None, pass_through=None)
         integration.notices.all().delete()
         audit.key_replaced(integration, before=integration.key_hint, after="")
     integration.refresh_from_db()
@@ -208,6 +225,25 @@ def _named(provider: Provider, name: str) -> CostCenter | None:
     return center
 
 
+def _new(provider: Provider, name: str, now: datetime) -> CostCenter:
+    return CostCenter.objects.create(name=name, provider=provider.slug, connected_on=now.date())
+
+
+def _revived(center: CostCenter) -> CostCenter:
+    """Claim a disconnected cost center, by one conditional UPDATE: of two presses one wins."""
+    disconnected = CostCenter.objects.filter(pk=center.pk, status=CostCenter.Status.DISCONNECTED)
+    if not disconnected.update(status=CostCenter.Status.CONNECTING):
+        raise NotConnected("This cost center was connected a moment ago.", field="name")
+    center.refresh_from_db()
+    return center
+
+
+def _is_another_team(integration: Integration, verified: Verified) -> bool:
+    """Whether the team is known and shares nobody with the one just read."""
+    known = set(Member.objects.filter(integration=integration).values_list("key", flat=True))
+    return bool(known) and known.isdisjoint(member.key for member in verified.members)
+
+
 def _shared_team(provider: Provider, verified: Verified, *, except_for: CostCenter | None) -> str:
     keys = {member.key for member in verified.members if member.is_active}
     others = Integration.objects.filter(provider=provider.slug, credentials__isnull=False).select_related(
@@ -220,23 +256,24 @@ def _shared_team(provider: Provider, verified: Verified, *, except_for: CostCent
         if keys and len(keys & known) > MOSTLY_SHARED * len(keys):
             return (
                 f"Most members of this team are in “{other.cost_center.name}” too. If both keys belong to the "
-                "same team, its cost is counted twice: remove one of the two."
+                "same team, its cost is counted twice."
             )
     return ""
 
 
-def _start_streams(integration: Integration, provider: Provider, now: datetime) -> None:
+def _start_streams(integration: Integration, provider: Provider, now: datetime, asked: Asked) -> None:
     for spec in provider.streams:
         stream, _ = Stream.objects.get_or_create(
             integration=integration, name=spec.name, defaults={"due_at": now}
         )
         stream.due_at, stream.attempts, stream.last_error = now, 0, ""
         stream.failing_since = stream.finished_at = stream.pass_from = stream.pass_through = None
-        stream.claim_token, stream.claimed_until = "", None
+        stream.claim_token, stream.claimed_until, stream.rung_at = "", None, None
         if spec.kind is RecordKind.LINE_ITEM:
             target = windows.floor_day(now) - spec.backfill_days * windows.DAY
             stream.backfill_target = min(stream.backfill_target or target, target)
         else:
             # Seats of the days without a connection are nobody's to guess.
             stream.synced_through = None
+        stream.recent_requests += [instant for path, instant in asked if path == spec.path]
         stream.save()

@@ -15,7 +15,6 @@ from costcenters.explorer import SumTooLargeError, report
 from costcenters.explorer_page import explorer_url
 from costcenters.models import ChargeType, CostCenter, SeatPrice
 from costcenters.periods import Granularity, Span
-from finops.health import WORKER
 from finops.models import Heartbeat
 from finops.money import display
 from integrations.badges import Badge, outcome_badge, status_badge
@@ -26,7 +25,6 @@ from integrations.providers.base import Provider
 
 RUNS_SHOWN = 25
 SET_UP_IS_NEWS_FOR = timedelta(hours=24)
-WORKING = (CostCenter.Status.CONNECTING, CostCenter.Status.ACTIVE)
 STORED = (SyncRun.Outcome.DONE, SyncRun.Outcome.UNCHANGED, SyncRun.Outcome.KEPT)
 
 
@@ -222,7 +220,7 @@ def _next(stream: Stream, now: datetime) -> str:
 
 def _stream_row(stream: Stream, labels: dict[str, str], center: CostCenter, now: datetime) -> StreamRow:
     label = labels.get(stream.name, stream.name)
-    if center.status not in WORKING:
+    if center.status not in CostCenter.WORKING:
         return StreamRow(label, stream, Badge("Stopped"), "")
     if _is_held(stream, now):
         return StreamRow(label, stream, Badge("Reading"), "")
@@ -279,8 +277,8 @@ def _stamp_state(center: CostCenter, now: datetime) -> str:
 
 def _worker_is_missing(center: CostCenter, streams: list[Stream], now: datetime) -> bool:
     """Something is to be read, nobody reads, and the worker has given no sign of life."""
-    if center.status not in WORKING or not streams:
+    if center.status not in CostCenter.WORKING or not streams:
         return False
     if any(_is_held(stream, now) for stream in streams):
         return False
-    return not Heartbeat.is_fresh(WORKER, now)
+    return not Heartbeat.is_fresh(Heartbeat.WORKER, now)

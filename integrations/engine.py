@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
+from typing import Any
 
 from django.db import transaction
 
@@ -39,6 +40,9 @@ logger = logging.getLogger(__name__)
 WALKS = 6
 LONGEST_RETRY = timedelta(hours=1)
 CONTRACT_RETRY = timedelta(hours=1)
+TOTALS_RETRY = timedelta(days=1)
+#: What progress makes of a stream's troubles.
+HEALTHY: dict[str, Any] = {"attempts": 0, "failing_since": None, "last_error": ""}
 #: New data is asked for this long after the hour, spread over a few minutes.
 AFTER_THE_HOUR = timedelta(minutes=3)
 
@@ -56,6 +60,8 @@ class Result:
     removed: int = 0
     amount_change_nano: int = 0
     error: str = ""
+    #: Somebody else has taken the stream over; what they make of it is told by its row.
+    lost: bool = False
     kept_days: list[str] = field(default_factory=list)
 
     @property
@@ -127,7 +133,9 @@ class Session:
             ) as client:
                 self.client = client
                 READERS[self.spec.kind](self)
+            self._finish()
         except LeaseLost:
+            self.result.lost = True
             self.result.error = "Another worker has taken this over."
         except OutOfTime as pause:
             self._close_run(SyncRun.Outcome.INTERRUPTED, f"Goes on at {pause.resume_at:%H:%M} UTC.")
@@ -149,9 +157,6 @@ class Session:
                 ),
                 due_at=self.runtime.clock() + CONTRACT_RETRY,
             )
-        else:
-            self.result.complete = True
-            self._finish()
         self.result.requests = self.claim.requests
         return self.result
 
@@ -159,19 +164,25 @@ class Session:
         now = self.runtime.clock()
         hour = windows.floor_hour(now) + timedelta(hours=1)
         spread = timedelta(seconds=self.stream.pk * 37 % 240)
-        self.claim.release(
+        mine = self.claim.release(
             due_at=max(hour + AFTER_THE_HOUR + spread, now + self.spec.every / 2),
-            attempts=0,
-            failing_since=None,
-            last_error="",
             finished_at=now,
+            **HEALTHY,
         )
+        if not mine:
+            raise LeaseLost
+        self.result.complete = True
         notices.stream_complete(self.integration, now)
 
     def _stop(self, error: KeyRefused) -> None:
-        """Needs a person. Not so when the key was replaced meanwhile: that ended our claim."""
-        if self._fail(error, due_at=self.runtime.clock() + LONGEST_RETRY):
-            notices.needs_attention(self.integration, str(error), self.runtime.clock())
+        """Needs a person. Not so when the key was replaced meanwhile, which ended our claim, nor for totals alone:
+        the bill is complete without them."""
+        if self.spec.kind is RecordKind.PERIOD_TOTAL:
+            self._fail(error, due_at=self.runtime.clock() + TOTALS_RETRY)
+            return
+        with transaction.atomic():
+            if self._fail(error, due_at=self.runtime.clock() + LONGEST_RETRY):
+                notices.needs_attention(self.integration, str(error), self.runtime.clock())
 
     def _fail(self, error: ProviderError, *, due_at: datetime, sample: str = "") -> bool:
         """Leave the error on the run and the stream. False when the stream is somebody else's by now."""
@@ -247,7 +258,8 @@ class Session:
     def _forward(self) -> None:
         stream, spec = self.stream, self.spec
         end = windows.floor_hour(self.runtime.clock())
-        if stream.synced_through is not None and stream.synced_through >= end and not self.thorough:
+        # Not >=: a clock that was ahead for a while must not keep us from reading.
+        if stream.synced_through == end and not self.thorough:
             return
         if self.thorough or stream.pass_through is None or stream.pass_from is None:
             self.claim.fence(pass_from=end, pass_through=end)
@@ -264,7 +276,23 @@ class Session:
                 pass_from=None,
                 pass_through=None,
             )
-            CostCenter.objects.filter(pk=self.center.pk).update(complete_through=through)
+            self._advance_cost_center()
+        if through != end:
+            # That was the rest of an interrupted pass; what came since is the next one's.
+            raise OutOfTime(self.runtime.clock())
+
+    def _advance_cost_center(self) -> None:
+        """All cost before `complete_through` is in: usage as far as read, seats to the end of the day of a reading."""
+        kinds = {spec.name: spec.kind for spec in self.provider.streams}
+        reached = []
+        for name, synced_through in self.integration.streams.values_list("name", "synced_through"):
+            if kinds[name] is RecordKind.LINE_ITEM:
+                if synced_through is None:
+                    return
+                reached.append(synced_through)
+            elif kinds[name] is RecordKind.MEMBER and synced_through is not None:
+                reached.append(windows.floor_day(synced_through) + windows.DAY)
+        CostCenter.objects.filter(pk=self.center.pk).update(complete_through=min(reached))
 
     def _backfill(self) -> None:
         stream, spec = self.stream, self.spec
@@ -336,7 +364,7 @@ class Session:
         window = Window(self.center.pk, span.start, span.end, self.spec.charge_types)
         trailing_day = windows.trailing_start(None, self.runtime.clock(), self.spec.reread_days).date()
         with transaction.atomic():
-            self.claim.fence(**{progress_field: span.start})
+            self.claim.fence(**{progress_field: span.start}, **HEALTHY)
             try:
                 change = line_items.replace_window(
                     window, line_items.keep_known_users(window, records), keep_fuller_before=trailing_day
@@ -368,6 +396,7 @@ class Session:
                 self.integration, members, today=now.date(), last_read=None if last is None else last.date()
             )
             self.claim.fence(synced_through=now)
+            self._advance_cost_center()
             outcome = SyncRun.Outcome.UNCHANGED if change.is_empty else SyncRun.Outcome.DONE
             self._close_run(outcome, events=len(members), change=change)
         if self.progress is not None:

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import json
 import random
+import socket
+import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -56,9 +59,11 @@ class ShortGuard:
         self._waited = 0.0
         self._patience = patience
         self._until = runtime.clock() + timedelta(seconds=patience)
+        #: Path and epoch seconds of every request: they count towards the limits of whoever asks next.
+        self.asked: list[tuple[str, float]] = []
 
     def before_request(self, path: str) -> None:
-        """Nothing to wait for."""
+        self.asked.append((path, self._runtime.clock().timestamp()))
 
     def wait(self, seconds: float) -> None:
         """Sleep, or raise OutOfPatience at once where that would be too long."""
@@ -91,6 +96,7 @@ class ApiClient:
     ) -> None:
         self._runtime, self._guard, self._name = runtime, guard, provider_name
         self._secrets = [part for part in auth if part]
+        self._socket: socket.socket | None = None
         self._http = httpx.Client(
             base_url=base_url,
             auth=httpx.BasicAuth(*auth),
@@ -168,17 +174,34 @@ class ApiClient:
     def _exchange(
         self, method: str, path: str, body: Mapping[str, Any] | None
     ) -> tuple[httpx.Response, bytes]:
-        """One request with a total deadline: a reply that trickles cannot hold us longer."""
+        """One request with a total deadline: a reply that trickles, headers or body, cannot hold us longer."""
         deadline = self._runtime.clock() + timedelta(seconds=self._runtime.request_seconds)
         content = bytearray()
-        with self._http.stream(method, path, json=body) as response:
-            for chunk in response.iter_bytes():
-                content += chunk
-                if len(content) > MAX_BODY_BYTES:
-                    raise httpx.ReadError("the reply is larger than any this API sends")
-                if self._runtime.clock() > deadline:
-                    raise httpx.ReadTimeout("the reply took too long in all")
+        watchdog = threading.Timer(self._runtime.request_seconds, self._hang_up)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            with self._http.stream(method, path, json=body, extensions={"trace": self._notice}) as response:
+                for chunk in response.iter_bytes():
+                    content += chunk
+                    if len(content) > MAX_BODY_BYTES:
+                        raise httpx.ReadError("the reply is larger than any this API sends")
+                    if self._runtime.clock() > deadline:
+                        raise httpx.ReadTimeout("the reply took too long in all")
+        finally:
+            watchdog.cancel()
         return response, bytes(content)
+
+    def _notice(self, event: str, info: Mapping[str, Any]) -> None:
+        """Remember the connection that was just made: requests follow each other, so it is the one in use."""
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._socket = info["return_value"].get_extra_info("socket")
+
+    def _hang_up(self) -> None:
+        """Runs in the watchdog's thread: whoever waits for this connection is woken with an error."""
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
 
     def _backoff(self, tries: int) -> float:
         """1, 2, 4, 8 … seconds at most LONGEST_BACKOFF, between half and all of it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models
@@ -37,15 +37,35 @@ class Integration(models.Model):
         return f"{self.cost_center} ({self.provider})"
 
 
+#: A task in the queue is not doubled, unless it seems to be lost.
+RING_AGAIN_AFTER = timedelta(minutes=10)
+#: Instants further ahead than these were written by a clock that was wrong, and count as past.
+FARTHEST_LEASE, FARTHEST_DUE = timedelta(hours=1), timedelta(hours=25)
+
+
 class StreamQuerySet(models.QuerySet["Stream"]):
-    def due(self, now: datetime) -> StreamQuerySet:
-        """Streams whose time has come and that nobody holds."""
+    def free(self, now: datetime) -> StreamQuerySet:
+        """Streams that nobody holds."""
         return self.filter(
-            Q(claimed_until=None) | Q(claimed_until__lte=now),
-            due_at__lte=now,
-            integration__credentials__isnull=False,
-            integration__cost_center__status__in=[CostCenter.Status.CONNECTING, CostCenter.Status.ACTIVE],
+            Q(claimed_until=None) | Q(claimed_until__lte=now) | Q(claimed_until__gt=now + FARTHEST_LEASE)
         )
+
+    def due(self, now: datetime) -> StreamQuerySet:
+        """Streams of working connections whose time has come and that nobody holds."""
+        return self.free(now).filter(
+            Q(due_at__lte=now) | Q(due_at__gt=now + FARTHEST_DUE),
+            integration__credentials__isnull=False,
+            integration__cost_center__status__in=CostCenter.WORKING,
+        )
+
+    def to_ring(self, now: datetime) -> list[int]:
+        """The ids of due streams nobody was rung for lately; from now on somebody has been."""
+        quiet = Q(rung_at=None) | Q(rung_at__lte=now - RING_AGAIN_AFTER) | Q(rung_at__gt=now)
+        return [
+            pk
+            for pk in self.due(now).filter(quiet).order_by("due_at").values_list("pk", flat=True)
+            if Stream.objects.filter(quiet, pk=pk).update(rung_at=now)
+        ]
 
 
 class Stream(models.Model):
@@ -64,6 +84,7 @@ class Stream(models.Model):
     pass_from = models.DateTimeField(null=True, blank=True)
     pass_through = models.DateTimeField(null=True, blank=True)
     due_at = models.DateTimeField(db_index=True)
+    rung_at = models.DateTimeField(null=True, blank=True, help_text="When the queue was last told of it.")
     claimed_until = models.DateTimeField(null=True, blank=True)
     claim_token = models.CharField(max_length=32, blank=True)
     recent_requests = models.JSONField(

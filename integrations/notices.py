@@ -26,7 +26,6 @@ from integrations.providers.base import RecordKind
 
 logger = logging.getLogger(__name__)
 
-WORKING = (CostCenter.Status.CONNECTING, CostCenter.Status.ACTIVE)
 SEND_AGAIN_AFTER = timedelta(minutes=5)
 TEMPLATES = {Notice.Event.SET_UP: "emails/set_up", Notice.Event.KEY_REFUSED: "emails/key_refused"}
 
@@ -34,11 +33,13 @@ TEMPLATES = {Notice.Event.SET_UP: "emails/set_up", Notice.Event.KEY_REFUSED: "em
 def needs_attention(integration: Integration, why: str, now: datetime) -> None:
     """Stop asking the provider and tell the owner, once until it works again."""
     with transaction.atomic():
-        stopped = CostCenter.objects.filter(pk=integration.cost_center_id, status__in=WORKING).update(
-            status=CostCenter.Status.NEEDS_ATTENTION
-        )
-        Integration.objects.filter(pk=integration.pk).update(attention=why)
+        # Locks are taken in one order everywhere: streams, integration, cost center.
+        Integration.objects.select_for_update().get(pk=integration.pk)
+        stopped = CostCenter.objects.filter(
+            pk=integration.cost_center_id, status__in=CostCenter.WORKING
+        ).update(status=CostCenter.Status.NEEDS_ATTENTION)
         if stopped:
+            Integration.objects.filter(pk=integration.pk).update(attention=why)
             Notice.objects.create(
                 integration=integration, event=Notice.Event.KEY_REFUSED, text=why, not_before=now
             )

@@ -75,19 +75,14 @@ def record_members(
     return _store_day(integration, today, [member for member in known if member.is_active and member.is_paid])
 
 
-def restate_today(integration: Integration, today: date) -> None:
-    """Today's seat lines anew with the price that now holds today; earlier days keep what they were given."""
-    if SeatSnapshot.objects.filter(integration=integration, day=today).exists():
-        _write_lines(integration, today, list(_team_on(integration, today)))
-
-
 def _store_members(integration: Integration, read: list[base.Member], today: date) -> list[Member]:
     """Everybody ever seen, as now known. Somebody who is no longer listed has left."""
     stored = {member.key: member for member in Member.objects.filter(integration=integration)}
     by_id = {member.external_id: member for member in stored.values() if member.external_id}
     fresh, changed = [], []
     seen: set[str] = set()
-    for record in read:
+    # Who is known by key comes first, so that nobody is taken for somebody who is listed as well.
+    for record in sorted(read, key=lambda record: record.key not in stored):
         member = stored.get(record.key)
         if member is None and record.external_id in by_id and by_id[record.external_id].key not in seen:
             # The same person under a new e-mail, or one whose e-mail the provider no longer tells.

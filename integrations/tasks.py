@@ -8,7 +8,6 @@ from datetime import timedelta
 from django.db import transaction
 from django_q.tasks import async_task
 
-from finops.health import WORKER
 from finops.models import Heartbeat
 from integrations import engine, notices
 from integrations.http import Runtime
@@ -23,8 +22,8 @@ TASK_TIME = timedelta(seconds=120)
 def tick() -> str:
     """Every minute: beat, ring for the streams whose time has come, deliver e-mail."""
     runtime = Runtime()
-    Heartbeat.beat(WORKER, runtime.clock())
-    due = list(Stream.objects.due(runtime.clock()).order_by("due_at").values_list("pk", flat=True))
+    Heartbeat.beat(Heartbeat.WORKER, runtime.clock())
+    due = Stream.objects.to_ring(runtime.clock())
     for stream_id in due:
         async_task("integrations.tasks.sync", stream_id)
     sent = notices.deliver(runtime.clock())
@@ -34,7 +33,7 @@ def tick() -> str:
 def sync(stream_id: int) -> str:
     """Work on one stream, if it is due and nobody else holds it."""
     runtime = Runtime()
-    Heartbeat.beat(WORKER, runtime.clock())
+    Heartbeat.beat(Heartbeat.WORKER, runtime.clock())
     stream = Stream.objects.due(runtime.clock()).filter(pk=stream_id).first()
     if stream is None:
         return "not due, or somebody else's"

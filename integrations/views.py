@@ -21,11 +21,9 @@ from integrations.cost_center_list import listed_cost_centers
 from integrations.cost_center_page import cost_center_page
 from integrations.http import Runtime
 from integrations.providers import PROVIDERS
-from integrations.providers.base import Provider
+from integrations.providers.base import Provider, credential_names
 
 CONNECT_COST_CENTERS = "costcenters.connect_costcenter"
-#: Fields of every connect form; whatever else a provider's form holds is a credential.
-COMMON_FIELDS = ("name", "monthly_seat_price")
 
 
 @require_safe
@@ -80,7 +78,7 @@ def _connected(request: HttpRequest, provider: Provider, form: forms.Form) -> Ht
     connected = connections.connect(
         provider,
         name=answers["name"],
-        credentials={name: value for name, value in answers.items() if name not in COMMON_FIELDS},
+        credentials={name: answers[name] for name in credential_names(form)},
         monthly_seat_price=answers["monthly_seat_price"],
         user=request.user,
         runtime=Runtime(),
@@ -95,9 +93,8 @@ def _refused(refusal: NotConnected, form: forms.Form) -> dict[str, Any]:
     if refusal.field == "name":
         form.add_error("name", "Please change the name.")
     elif refusal.field == "credentials":
-        for name in form.fields:
-            if name not in COMMON_FIELDS:
-                form.add_error(name, "Please check this and paste it again.")
+        for name in credential_names(form):
+            form.add_error(name, "Please check this and paste it again.")
     happened, dot, advice = str(refusal).partition(". ")
     known = CostCenter.objects.filter(name=form.data.get("name", "").strip())
     return {

@@ -48,9 +48,6 @@ class PeriodTotal(NamedTuple):
     note: str = ""
 
 
-Record = LineItem | Member | PeriodTotal
-
-
 @dataclass(frozen=True, slots=True)
 class Span:
     """`[start, end)` in UTC."""
@@ -95,13 +92,32 @@ class StreamSpec:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What the cheapest read told: who is in the team, and whether there was usage in the last closed hour."""
+    """What the cheapest reads told: the key may read usage, and these are in the team."""
 
     members: tuple[Member, ...]
 
-    @property
-    def paid_seats(self) -> int:
-        return sum(1 for member in self.members if member.is_active and member.is_paid)
+
+#: Fields of every connect form; whatever else a provider's form holds is a credential.
+COMMON_FIELDS = ("name", "monthly_seat_price")
+
+
+def credential_names(form: type[forms.Form] | forms.Form) -> list[str]:
+    """The fields of a connect form that are credentials."""
+    return [name for name in form.base_fields if name not in COMMON_FIELDS]
+
+
+def clean_text(value: object) -> str:
+    """Text that any database stores: trimmed, without NUL, half surrogate pairs (a cut emoji) replaced."""
+    text = str(value).strip()
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode()
+    return text.replace("\0", "")
+
+
+def identity(value: object) -> str:
+    """An id, a name or an address; empty for none, for which the text "null" was seen too."""
+    text = "" if value is None else clean_text(value)
+    return "" if text == "null" else text
 
 
 class Provider(Protocol):

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from costcenters.models import CostCenter
-from finops.health import WORKER
 from finops.models import Heartbeat
 from tests.factories import CostCenterFactory, UserFactory
 
@@ -16,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def beating():
-    Heartbeat.beat(WORKER, datetime.now(UTC))
+    Heartbeat.beat(Heartbeat.WORKER, datetime.now(UTC))
 
 
 def test_healthz_is_open_and_needs_nothing(client, django_assert_num_queries):
@@ -40,7 +39,7 @@ def test_readyz_is_ready_with_a_worker(client, beating):
 @pytest.mark.parametrize("age", [None, timedelta(minutes=6)])
 def test_readyz_misses_a_worker_without_a_sign_of_life(client, age):
     if age is not None:
-        Heartbeat.beat(WORKER, datetime.now(UTC) - age)
+        Heartbeat.beat(Heartbeat.WORKER, datetime.now(UTC) - age)
 
     response = client.get("/readyz")
 

@@ -49,11 +49,9 @@ def sandbox(clock: Clock) -> Iterator[Callable[..., SandboxServer]]:
     """Starts sandbox servers on free ports and ends them after the test."""
     servers: list[SandboxServer] = []
 
-    def start(*, faults: tuple[str, ...] = (), **company: Any) -> SandboxServer:
+    def start(*, faults: tuple[str, ...] = (), plan: FaultPlan = QUICK, **company: Any) -> SandboxServer:
         knobs = {"seed": 7, "users": 12, "days": 40, "events": 3000, "anchor": clock().date(), **company}
-        server = SandboxServer(
-            Company(**knobs), faults=faults, clock=clock, requests_per_minute=0, plan=QUICK
-        )
+        server = SandboxServer(Company(**knobs), faults=faults, clock=clock, requests_per_minute=0, plan=plan)
         servers.append(server.__enter__())
         return server
 

@@ -12,7 +12,6 @@ from django.urls import reverse
 from django.utils import timezone
 
 from costcenters.models import CostCenter
-from finops.health import WORKER
 from finops.models import Heartbeat
 from integrations import engine, notices
 from integrations.cost_center_page import cost_center_page, window_label
@@ -188,10 +187,10 @@ class TestPage:
     def test_a_worker_without_a_sign_of_life_is_missed(self, editor, integration):
         assert "Nothing is happening?" in page_of(editor, integration)
 
-        Heartbeat.beat(WORKER, timezone.now())
+        Heartbeat.beat(Heartbeat.WORKER, timezone.now())
         assert "Nothing is happening?" not in page_of(editor, integration)
 
-        Heartbeat.beat(WORKER, timezone.now() - timedelta(minutes=6))
+        Heartbeat.beat(Heartbeat.WORKER, timezone.now() - timedelta(minutes=6))
         assert "Nothing is happening?" in page_of(editor, integration)
 
     def test_history_shows_what_each_window_revised(self, editor, integration):

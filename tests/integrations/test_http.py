@@ -207,7 +207,15 @@ def test_a_verify_does_not_wait_longer_than_ten_seconds_in_all():
     assert sum(slept) <= 10
 
 
-def test_a_reply_that_trickles_is_cut_off_at_the_total_deadline():
+@pytest.mark.parametrize(
+    ("greeting", "drop"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b" "),
+        (b"HTTP/1.1 200 OK\r\n", b"X-Slow: yes\r\n"),
+    ],
+    ids=["body", "headers"],
+)
+def test_a_reply_that_trickles_is_cut_off_at_the_total_deadline(greeting, drop):
     listener = socket.create_server(("127.0.0.1", 0))
 
     def trickle():
@@ -219,9 +227,9 @@ def test_a_reply_that_trickles_is_cut_off_at_the_total_deadline():
             with connection:
                 try:
                     connection.recv(65536)
-                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+                    connection.sendall(greeting)
                     for _ in range(1000):
-                        connection.sendall(b" ")
+                        connection.sendall(drop)
                         time.sleep(0.05)
                 except OSError:
                     continue
@@ -237,7 +245,7 @@ def test_a_reply_that_trickles_is_cut_off_at_the_total_deadline():
         guard=guard,
     )
     began = time.monotonic()
-    with api, pytest.raises(Unreachable, match="in time"):
+    with api, pytest.raises(Unreachable):
         api.get("/x")
     listener.close()
     assert time.monotonic() - began < guard.requests * 0.6

@@ -12,6 +12,7 @@ from django.db import connection
 
 from integrations.http import Runtime
 from integrations.models import Stream
+from integrations.sandbox import FaultPlan
 from tests.processes import manage
 
 from .conftest import assert_equals_truth
@@ -63,8 +64,11 @@ def killed_over_and_over(server, connect, *, kills, seed):
 
     seen = set()
     for _ in range(kills):
+        asked = len(server.requests)
         process = manage("sync", SYNC_LEASE_SECONDS="2")
-        deadline = time.monotonic() + chance.uniform(0.9, 3.5)
+        while len(server.requests) == asked and process.poll() is None:
+            time.sleep(0.01)
+        deadline = time.monotonic() + chance.uniform(0, 2.5)
         while time.monotonic() < deadline and process.poll() is None:
             seen.add(assert_nothing_is_half_written(events_since))
             time.sleep(0.02)
@@ -88,7 +92,12 @@ def test_after_fifty_kills_one_clean_sync_equals_the_truth(large, connect):
     killed_over_and_over(large, connect, kills=50, seed=2)
 
 
-def test_two_processes_at_once_never_double_a_line_nor_a_request(large, connect):
+def test_two_processes_at_once_never_double_a_line_nor_a_request(sandbox, connect, clock):
+    clock.now = datetime.now(UTC)
+    # Slow enough for the second to come while the first is at work.
+    large = sandbox(
+        events=30_000, anchor=clock.now.date(), faults=("slow",), plan=FaultPlan(slow_seconds=0.8)
+    )
     integration = connect(large, runtime=Runtime())
     verified = len(large.requests)
 

@@ -214,10 +214,42 @@ def test_a_seat_price_is_never_edited(team):
         row.save()
 
 
-def test_a_new_price_for_today_shows_at_once_and_leaves_the_past(team):
+def test_a_new_price_for_today_holds_at_the_next_reading_and_leaves_the_past(team):
     price(team, "30", date(2026, 11, 1))
     read(team, date(2026, 11, 3), person("rin"))
     read(team, date(2026, 11, 4), person("rin"), last=date(2026, 11, 3))
     price(team, "60", date(2026, 11, 4))
-    seats.restate_today(team, date(2026, 11, 4))
+    read(team, date(2026, 11, 4), person("rin"), last=date(2026, 11, 4))
     assert [line.billed_cost for line in lines(team)] == [1, 2]
+
+
+def test_of_two_prices_from_the_same_day_the_later_entered_holds(team):
+    price(team, "30", date(2026, 11, 3))
+    price(team, "60", date(2026, 11, 3))
+    read(team, date(2026, 11, 3), person("rin"))
+    assert [line.billed_cost for line in lines(team)] == [2]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+@pytest.mark.parametrize(
+    "later",
+    [
+        # Somebody left and lost the e-mail, and was invited again.
+        [
+            person("", email="", identity="user_1", active=False),
+            person("rin", identity="user_2"),
+        ],
+        # Somebody has a new e-mail, and somebody else took the old one.
+        [person("rin-okafor", identity="user_1"), person("rin", identity="user_3")],
+    ],
+    ids=["invited again", "e-mail passed on"],
+)
+def test_nobody_is_taken_for_two(team, later, backwards):
+    price(team, "30", date(2026, 11, 1))
+    read(team, date(2026, 11, 3), person("rin", identity="user_1"))
+    people = later[::-1] if backwards else later
+
+    read(team, date(2026, 11, 4), *people, last=date(2026, 11, 3))
+
+    active = sorted(one.key for one in later if one.is_active)
+    assert [line.user for line in lines(team, date(2026, 11, 4))] == active

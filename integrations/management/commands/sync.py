@@ -18,7 +18,6 @@ from integrations.engine import Result
 from integrations.http import Runtime
 from integrations.models import Integration, Stream
 
-ACTIVE = (CostCenter.Status.CONNECTING, CostCenter.Status.ACTIVE)
 POLL_SECONDS = 0.5
 
 
@@ -45,7 +44,7 @@ class Command(BaseCommand):
             if center.status == CostCenter.Status.NEEDS_ATTENTION:
                 console.print(f"{center.name}: needs attention. {integration.attention}", markup=False)
                 problems += 1
-            if center.status in ACTIVE:
+            if center.status in CostCenter.WORKING:
                 problems += _sync(integration, runtime, console)
         notices.deliver(runtime.clock())
         if not integrations:
@@ -57,7 +56,8 @@ class Command(BaseCommand):
 def _sync(integration: Integration, runtime: Runtime, console: Console) -> int:
     """Sync one connection with a bar; the number of streams that are not complete."""
     problems = 0
-    name = integration.cost_center.name
+    center = integration.cost_center
+    name = center.name
     began = runtime.clock()
     columns = (
         SpinnerColumn(),
@@ -67,6 +67,9 @@ def _sync(integration: Integration, runtime: Runtime, console: Console) -> int:
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         for stream in integration.streams.order_by("pk"):
+            center.refresh_from_db(fields=["status"])
+            if center.status not in CostCenter.WORKING:
+                break  # the key was refused just now: nobody needs to hear it twice
             task = bar.add_task(f"{name}: {stream.name}", total=1)
 
             def show(stream: Stream, result: Result, task: Any = task) -> None:
@@ -79,9 +82,7 @@ def _sync(integration: Integration, runtime: Runtime, console: Console) -> int:
             result = _when_free(stream, began, runtime, show)
             bar.update(task, completed=1)
             problems += not (result is None or result.complete)
-            console.print(
-                f"{name}: {_sentence(stream, result, integration.cost_center.currency)}", markup=False
-            )
+            console.print(f"{name}: {_sentence(stream, result, center.currency)}", markup=False)
     return problems
 
 
@@ -89,7 +90,7 @@ def _when_free(stream: Stream, began: datetime, runtime: Runtime, show: engine.P
     """Sync the stream, waiting for whoever holds it. None when they finished it meanwhile."""
     while True:
         result = engine.sync_stream(stream.pk, runtime=runtime, thorough=True, progress=show)
-        if result is not None:
+        if result is not None and not result.lost:
             return result
         time.sleep(POLL_SECONDS)
         stream.refresh_from_db()

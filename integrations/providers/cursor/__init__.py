@@ -9,6 +9,7 @@ from django import forms
 from django.conf import settings
 
 from costcenters.models import ChargeType
+from integrations import windows
 from integrations.errors import ContractBroken
 from integrations.http import ApiClient
 from integrations.providers.base import Page, RecordKind, Span, StreamSpec, Verified
@@ -65,7 +66,7 @@ class Cursor:
 
     def verify(self, client: ApiClient, now: datetime) -> Verified:
         members = read_members(client)
-        hour = now.replace(minute=0, second=0, microsecond=0)
+        hour = windows.floor_hour(now)
         ask_events(client, Span(hour - timedelta(hours=1), hour), page=1, page_size=1)
         return Verified(members=tuple(members))
 

@@ -18,7 +18,7 @@ from costcenters.models import ChargeType
 from finops.money import nanos_from_cents
 from integrations.errors import ContractBroken
 from integrations.http import ApiClient
-from integrations.providers.base import Page, Span
+from integrations.providers.base import Page, Span, clean_text, identity
 
 USAGE_PATH = "/teams/filtered-usage-events"
 PAGE_SIZE = 1000
@@ -111,6 +111,8 @@ def line_item(event: Mapping[str, Any], notes: Counter[str]) -> LineItem:
     label = _shown(get("kind") or get("kindLabel"), 100)
     kind = kind_of(label)
     chargeable = get("isChargeable")
+    if chargeable not in (True, False, None):
+        raise ValueError(f"isChargeable is {str(chargeable)[:40]!r}")
     billed = listed = 0
     if not kind.is_failed:
         nominal = charged_cents if charged_cents is not None else total_cents
@@ -121,11 +123,11 @@ def line_item(event: Mapping[str, Any], notes: Counter[str]) -> LineItem:
                 billed = listed
             elif not kind.is_known:
                 notes[f"of unknown kind {label!r} without isChargeable, billed as 0"] += 1
-        elif chargeable is True:
+        elif chargeable:
             billed = listed
-    account_id, account_name = _identity(get("serviceAccountId")), _identity(get("serviceAccountName"))
-    email = _identity(get("userEmail")).lower()
-    automation, cloud_agent = _identity(get("automationId")), _identity(get("cloudAgentId"))
+    account_id, account_name = identity(get("serviceAccountId")), identity(get("serviceAccountName"))
+    email = identity(get("userEmail")).lower()
+    automation, cloud_agent = identity(get("automationId")), identity(get("cloudAgentId"))
     if automation:
         surface = "automation"
     elif cloud_agent:
@@ -147,7 +149,7 @@ def line_item(event: Mapping[str, Any], notes: Counter[str]) -> LineItem:
         ("isTokenBasedCall", get("isTokenBasedCall")),
     ):
         if value is not None:
-            details[name] = value if value is True or value is False else str(value)
+            details[name] = value if value is True or value is False else clean_text(value)
     if automation:
         details["automationId"] = automation
     if cloud_agent:
@@ -165,12 +167,12 @@ def line_item(event: Mapping[str, Any], notes: Counter[str]) -> LineItem:
         (account_name or account_id or email)[:254],
         "",
         "",
-        _identity(get("conversationId"))[:300],
+        identity(get("conversationId"))[:300],
         _count(tokens.get("inputTokens")),
         _count(tokens.get("outputTokens")),
         _count(tokens.get("cacheWriteTokens")),
         _count(tokens.get("cacheReadTokens")),
-        "" if requests is None else str(requests)[:50],
+        "" if requests is None else clean_text(requests)[:50],
         "" if requests is None else "requests",
         billed,
         billed,
@@ -181,18 +183,10 @@ def line_item(event: Mapping[str, Any], notes: Counter[str]) -> LineItem:
     )
 
 
-def _identity(value: Any) -> str:
-    """An id or a name; the text "null" was seen for none. NUL characters cannot be stored."""
-    if value is None:
-        return ""
-    text = str(value).replace("\0", "").strip()
-    return "" if text == "null" else text
-
-
 @lru_cache(maxsize=4096)
 def _shown(value: str | None, limit: int) -> str:
     """A kind or model as Cursor spells it, as far as it fits."""
-    return "" if value is None else str(value).replace("\0", "")[:limit]
+    return "" if value is None else clean_text(value)[:limit]
 
 
 def _cents(value: Any) -> Decimal | int:

@@ -9,7 +9,7 @@ from typing import Any
 from finops.money import nanos_from_cents
 from integrations.errors import ContractBroken, Unreachable
 from integrations.http import ApiClient
-from integrations.providers.base import Member, PeriodTotal
+from integrations.providers.base import Member, PeriodTotal, identity
 from integrations.providers.cursor.events import EPOCH
 
 MEMBERS_PATH = "/teams/members"
@@ -33,11 +33,11 @@ def read_members(client: ApiClient) -> list[Member]:
         )
     members: dict[str, Member] = {}
     for row in rows:
-        role = _text(row.get("role"))
+        role = identity(row.get("role"))
         member = Member(
-            external_id=_text(row.get("id"))[:100],
-            email=_text(row.get("email")).lower()[:254],
-            name=_text(row.get("name"))[:200],
+            external_id=identity(row.get("id"))[:100],
+            email=identity(row.get("email")).lower()[:254],
+            name=identity(row.get("name"))[:200],
             role=role[:50],
             is_active=row.get("isRemoved") is not True,
             is_paid=role not in UNPAID_ROLES,
@@ -85,7 +85,7 @@ def read_spend(client: ApiClient) -> list[PeriodTotal]:
 
 
 def _period_total(row: dict[str, Any], start: datetime) -> PeriodTotal:
-    user = _text(row.get("email")).lower() or _text(row.get("name")) or _text(row.get("userId"))
+    user = identity(row.get("email")).lower() or identity(row.get("name")) or identity(row.get("userId"))
     spend, overall, included = (
         row.get("spendCents"),
         row.get("overallSpendCents"),
@@ -101,10 +101,3 @@ def _period_total(row: dict[str, Any], start: datetime) -> PeriodTotal:
     elif spend is not None:
         note = "Cursor sent spendCents alone: older replies used it for the total, newer ones for on-demand usage only."
     return PeriodTotal(start, user[:254], on_demand_nano, included_nano, note)
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    text = str(value).replace("\0", "").strip()
-    return "" if text == "null" else text
