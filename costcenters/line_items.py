@@ -183,7 +183,7 @@ def replace_window(
                 _delete(removed)
                 _insert(window.cost_center_id, added)
                 _roll_up(window.cost_center_id, sorted(touched), window.charge_types)
-            except (DataError, OperationalError) as error:
+            except (DataError, OperationalError, OverflowError) as error:
                 raise _explained(error) from error
     return Change(
         added=len(added),
@@ -449,9 +449,9 @@ def _roll_up(cost_center_id: int, days: Sequence[str], charge_types: Iterable[st
         )
 
 
-def _explained(error: DatabaseError) -> Exception:
+def _explained(error: DatabaseError | OverflowError) -> Exception:
     text = str(error).lower()
-    if "overflow" in text or "out of range" in text:
+    if isinstance(error, OverflowError) or "overflow" in text or "out of range" in text:
         return WindowError(
             "The amounts (or tokens) of one day add up to more than can be stored: 9.2 × 10⁹ units (or 10¹⁸ tokens)."
         )

@@ -13,6 +13,13 @@ from django.urls import reverse
 
 from finops.money import AmountField, plain
 
+
+def validate_name(value: str) -> None:
+    """`(none)` means "no value" in the explorer's filters."""
+    if value.strip().lower() == "(none)":
+        raise ValidationError("Choose another name: (none) stands for no value in reports.")
+
+
 validate_currency = RegexValidator(r"^[A-Z]{3}$", "Enter a three-letter ISO 4217 code such as USD.")
 
 
@@ -40,7 +47,7 @@ class CostCenter(models.Model):
     #: In these the provider is asked by itself.
     WORKING = (Status.CONNECTING, Status.ACTIVE)
 
-    name = models.CharField(max_length=100, unique=True)
+    name = models.CharField(max_length=100, unique=True, validators=[validate_name])
     provider = models.SlugField(max_length=50, help_text="The provider's short name, such as cursor.")
     currency = models.CharField(max_length=3, default="USD", validators=[validate_currency])
     status = models.CharField(max_length=20, choices=Status, default=Status.CONNECTING)

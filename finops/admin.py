@@ -5,10 +5,13 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.auth import get_user_model
+from django.contrib.auth.admin import UserAdmin
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django_q.models import Failure, OrmQ, Schedule, Success
 
 from finops.models import ApiToken, NotificationSetting
 
@@ -40,6 +43,46 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+
+class PersonAdmin(UserAdmin):  # type: ignore[type-arg]
+    """People, for the group Admin: only a superuser makes superusers, or changes one; nobody deletes themselves."""
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        fields = super().get_readonly_fields(request, obj)
+        return fields if _is_superuser(request.user) else (*fields, "is_superuser", "user_permissions")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and self._may_touch(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return (
+            super().has_delete_permission(request, obj)
+            and self._may_touch(request, obj)
+            and (obj is None or obj.pk != request.user.pk)
+        )
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """The action on many leaves out whoever may not be deleted one by one."""
+        allowed = [user.pk for user in queryset if self.has_delete_permission(request, user)]
+        if len(allowed) < len(queryset):
+            self.message_user(request, "You and superusers were left out.", messages.WARNING)
+        super().delete_queryset(request, queryset.filter(pk__in=allowed))
+
+    @staticmethod
+    def _may_touch(request: HttpRequest, obj: Any) -> bool:
+        return obj is None or not obj.is_superuser or _is_superuser(request.user)
+
+
+def _is_superuser(user: Any) -> bool:
+    return bool(user.is_superuser)
+
+
+def replace_stock_pages() -> None:
+    """Once every app has registered its own: ours for people, and none for the queue, whose rows name any function
+    of this machine to be called."""
+    admin.site.unregister([Schedule, OrmQ, Success, Failure, get_user_model()])
+    admin.site.register(get_user_model(), PersonAdmin)
 
 
 @admin.register(ApiToken)

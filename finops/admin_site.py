@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.admin import AdminSite
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.decorators import method_decorator
@@ -32,7 +32,12 @@ class OnebillAdminSite(AdminSite):
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             if request.user.is_authenticated and not self.has_permission(request):
                 raise PermissionDenied
-            return inner(request, *args, **kwargs)
+            if any("\0" in value for values in request.GET.lists() for value in values[1]):
+                raise BadRequest("A NUL character is no value to look for.")
+            try:
+                return inner(request, *args, **kwargs)
+            except OverflowError as error:
+                raise BadRequest("A number is too large to look for.") from error
 
         return update_wrapper(guarded, inner)
 

@@ -11,3 +11,9 @@ class FinopsConfig(AppConfig):
 
 class OnebillAdminConfig(AdminConfig):
     default_site = "finops.admin_site.OnebillAdminSite"
+
+    def ready(self) -> None:
+        super().ready()
+        from finops.admin import replace_stock_pages
+
+        replace_stock_pages()

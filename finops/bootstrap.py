@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -30,10 +31,16 @@ def write_env_file(path: Path = ENV_FILE) -> bool:
     """
     if os.environ.get("SECRET_KEY") and os.environ.get("FIELD_ENCRYPTION_KEYS"):
         return False
+    if path.exists():
+        return False
+    # Written whole under another name first: a start that is killed, or a full disk, leaves no half a file.
+    handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".env.")
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(TEMPLATE.format(secret_key=secrets.token_urlsafe(50), field_key=new_field_key()))
+        os.link(draft, path)
     except FileExistsError:
         return False
-    with os.fdopen(handle, "w") as file:
-        file.write(TEMPLATE.format(secret_key=secrets.token_urlsafe(50), field_key=new_field_key()))
+    finally:
+        os.unlink(draft)
     return True

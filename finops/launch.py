@@ -9,6 +9,7 @@ import secrets
 import string
 import sys
 from argparse import ArgumentParser
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, connections
 
+from finops.models import Heartbeat
 from finops.processes import (
     AlreadyRunning,
     ChildEnded,
@@ -33,6 +35,7 @@ PORTS_TRIED = 100
 ADMIN = "admin"
 ADMIN_EMAIL = "admin@example.com"
 READY_SECONDS = 60
+WORKER_LOOKED_AT_EVERY = 30.0
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 CONSOLE_MAIL = "django.core.mail.backends.console.EmailBackend"
 FILE_MAIL = "django.core.mail.backends.filebased.EmailBackend"
@@ -119,7 +122,23 @@ class ServeCommand(BaseCommand):
         self.say(f"User: {admin.get_username()}")
         self.say(f"Password: {password or 'unchanged'}")
         self.say(f"Logs are in {self.supervisor.logs}. Ctrl-C ends it; the data stays.")
-        self.supervisor.watch()
+        self._watch()
+
+    def _watch(self) -> None:
+        """Stay until stopped. A worker that is there but does nothing any more, as happens when one of its own
+        children is killed, is started anew."""
+        patience = Heartbeat.STALE_AFTER
+        started_at = datetime.now(UTC)
+        while True:
+            self.supervisor.watch(seconds=WORKER_LOOKED_AT_EVERY)
+            now = datetime.now(UTC)
+            is_alive = now - started_at < patience or Heartbeat.is_fresh(Heartbeat.WORKER, now)
+            connections.close_all()
+            if not is_alive:
+                self.say("The worker has shown no sign of life for five minutes: it is started anew.")
+                self.supervisor.end("worker")
+                self._start_manage("worker", "qcluster")
+                started_at = now
 
     @property
     def site_url(self) -> str:
@@ -167,6 +186,8 @@ class ServeCommand(BaseCommand):
                 *(sys.executable, "-m", "gunicorn", "finops.wsgi:application"),
                 *("--bind", f"127.0.0.1:{self.port}", "--workers", "2", "--threads", "4"),
                 *("--graceful-timeout", "1", "--log-level", "warning", "--no-control-socket"),
+                # A report of many chosen people is a long address.
+                *("--limit-request-line", "8190"),
             ],
             environment=self.environment,
             directory=Path(settings.BASE_DIR),
@@ -202,6 +223,10 @@ def _administrator() -> User:
     """`admin`, or whichever superuser there is; on the first start one is made, without a password yet."""
     superusers = User.objects.filter(is_superuser=True, is_active=True).order_by("pk")
     found = superusers.filter(username=ADMIN).first() or superusers.first()
+    if found is None and User.objects.filter(username=ADMIN).exists():
+        raise CommandError(
+            f"There is a user {ADMIN}, but no active superuser. Make one with `manage.py createsuperuser`."
+        )
     return found or User.objects.create_superuser(ADMIN, ADMIN_EMAIL)
 
 

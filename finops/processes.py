@@ -164,11 +164,23 @@ class Supervisor:
             time.sleep(POLL_SECONDS)
         return True
 
-    def watch(self) -> None:
-        """Return never: raises ChildEnded when a child ends, KeyboardInterrupt on a signal."""
-        while True:
+    def watch(self, *, seconds: float) -> None:
+        """Return after so long: raises ChildEnded when a child ends, KeyboardInterrupt on a signal."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
             self.check()
             time.sleep(POLL_SECONDS)
+
+    def end(self, name: str) -> None:
+        """End one child, as `stop` ends all."""
+        for child in [child for child in self.children if child.name == name]:
+            child.process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                child.process.wait(self.grace_seconds)
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(child.process.pid, signal.SIGKILL)
+            child.process.wait()
+            self.children.remove(child)
 
     def stop(self) -> None:
         """End all: SIGTERM to each one's main process only, after the grace period SIGKILL to its group.

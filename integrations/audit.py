@@ -31,7 +31,11 @@ def register() -> None:
             "is_active",
             "is_staff",
             "is_superuser",
+            "password",
         ],
+        # That a password was changed is recorded, nothing of what it was.
+        mask_fields=["password"],
+        mask_callable="finops.secrets.masked",
         m2m_fields={"groups", "user_permissions"},
     )
     auditlog.register(Group, include_fields=["name"], m2m_fields={"permissions"})

@@ -14,7 +14,7 @@ from django.views.decorators.debug import sensitive_variables
 from costcenters.models import CostCenter, SeatPrice
 from finops.secrets import Secrets, fingerprints, hint
 from integrations import audit, tasks, windows
-from integrations.errors import ProviderError
+from integrations.errors import KeyRefused, ProviderError
 from integrations.http import ApiClient, Runtime, ShortGuard
 from integrations.models import Integration, Member, Stream
 from integrations.providers.base import Provider, RecordKind, Verified
@@ -89,10 +89,7 @@ def connect(
     secret = provider.secret(credentials)
     _refuse_known_key(secret)
     center = _named(provider, name)
-    try:
-        verified, asked = verify(provider, credentials, api_url=api_url, runtime=runtime)
-    except ProviderError as error:
-        raise NotConnected(str(error), field="credentials") from None
+    verified, asked = _verified(provider, credentials, api_url=api_url, runtime=runtime)
     if center is not None and _is_another_team(center.integration, verified):
         raise NotConnected(
             f"“{name}” holds the history of another {provider.name} team: it knows none of the members of this one. "
@@ -151,17 +148,30 @@ def rotate(
     provider = PROVIDERS[integration.provider]
     secret = provider.secret(credentials)
     _refuse_known_key(secret, except_for=integration)
-    try:
-        verified, asked = verify(provider, credentials, api_url=integration.api_url, runtime=runtime)
-    except ProviderError as error:
-        raise NotConnected(str(error), field="credentials") from None
+    verified, asked = _verified(provider, credentials, api_url=integration.api_url, runtime=runtime)
     if not other_team_confirmed and _is_another_team(integration, verified):
         raise NotConnected(
             f"This key belongs to another {provider.name} team: none of its {len(verified.members)} members is known "
             "here. Connect it as a cost center of its own, or confirm that the team is the same.",
             field="other_team",
         )
-    now = runtime.clock()
+    try:
+        _store_key(integration, provider, credentials, asked, now=runtime.clock())
+    except IntegrityError:
+        raise NotConnected("This key was connected a moment ago.", field="credentials") from None
+    return verified
+
+
+@sensitive_variables()
+def _store_key(
+    integration: Integration,
+    provider: Provider,
+    credentials: Mapping[str, str],
+    asked: Asked,
+    *,
+    now: datetime,
+) -> None:
+    secret = provider.secret(credentials)
     with transaction.atomic():
         # Locks are taken in one order everywhere: streams, integration, cost center. A sync that still holds the
         # old key must not report it as refused, so its claim ends here.
@@ -185,7 +195,6 @@ def rotate(
         ).update(status=CostCenter.Status.ACTIVE if integration.set_up_at else CostCenter.Status.CONNECTING)
         integration.notices.all().delete()
         tasks.ring(integration)
-    return verified
 
 
 def disconnect(integration: Integration) -> None:
@@ -199,6 +208,19 @@ def disconnect(integration: Integration) -> None:
         integration.notices.all().delete()
         audit.key_replaced(integration, before=integration.key_hint, after="")
     integration.refresh_from_db()
+
+
+@sensitive_variables()
+def _verified(
+    provider: Provider, credentials: Mapping[str, str], *, api_url: str, runtime: Runtime
+) -> tuple[Verified, Asked]:
+    """As `verify`, with a NotConnected that blames the key only where the provider did."""
+    try:
+        return verify(provider, credentials, api_url=api_url, runtime=runtime)
+    except KeyRefused as error:
+        raise NotConnected(str(error), field="credentials") from None
+    except ProviderError as error:
+        raise NotConnected(f"{error} Nothing was stored: try again in a moment.") from None
 
 
 def _refuse_known_key(secret: str, *, except_for: Integration | None = None) -> None:

@@ -143,11 +143,17 @@ class Session:
         except KeyRefused as error:
             self._stop(error)
         except SecretUnreadable as error:
-            self._stop(KeyRefused(str(error)))
+            # Our own configuration is wrong, not the key: all is well again as soon as it is mended.
+            self._fail(ProviderError(str(error)), due_at=self.runtime.clock() + CONTRACT_RETRY)
         except Unreachable as error:
-            self._fail(error, due_at=self._retry_at())
+            self._fail(Unreachable(f"{error} It is tried again by itself."), due_at=self._retry_at())
         except ContractBroken as error:
             self._fail(error, due_at=self.runtime.clock() + CONTRACT_RETRY, sample=error.sample)
+        except line_items.WindowError as error:
+            self._fail(
+                ProviderError(f"{error} Nothing of this window was stored."),
+                due_at=self.runtime.clock() + CONTRACT_RETRY,
+            )
         except Exception as error:
             logger.exception("stream %s of integration %s", self.spec.name, self.integration.pk)
             self._fail(
@@ -350,9 +356,7 @@ class Session:
             if not moved and got == announced:
                 return records, notes
         if moved:
-            raise Unreachable(
-                f"{self.provider.name}'s count of events kept changing. It is read again by itself."
-            )
+            raise Unreachable(f"{self.provider.name}'s count of events kept changing.")
         raise ContractBroken(
             f"{self.provider.name} announced {announced:,} events and returned {got:,}, {WALKS} times over. "
             "What was stored before stays as it is."
@@ -365,12 +369,9 @@ class Session:
         trailing_day = windows.trailing_start(None, self.runtime.clock(), self.spec.reread_days).date()
         with transaction.atomic():
             self.claim.fence(**{progress_field: span.start}, **HEALTHY)
-            try:
-                change = line_items.replace_window(
-                    window, line_items.keep_known_users(window, records), keep_fuller_before=trailing_day
-                )
-            except line_items.WindowError as error:
-                raise ContractBroken(f"{error} Nothing of this window was stored.") from error
+            change = line_items.replace_window(
+                window, line_items.keep_known_users(window, records), keep_fuller_before=trailing_day
+            )
             self._close_run(*_outcome(self.provider, change, notes), events=len(records), change=change)
         if self.progress is not None:
             self.progress(self.stream, self.result)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import socket
 import threading
 import time
@@ -130,11 +131,11 @@ class ApiClient:
             try:
                 response, content = self._exchange(method, path, body)
             except httpx.TimeoutException:
-                problem = Unreachable(f"{self._name} did not answer in time. It is tried again by itself.")
+                problem = Unreachable(f"{self._name} did not answer in time.")
             except httpx.HTTPError as error:
                 problem = Unreachable(
-                    f"{self._name} could not be reached ({type(error).__name__}). Check this server's network access; "
-                    "it is tried again by itself."
+                    f"{self._name} could not be reached ({type(error).__name__}). Check this server's network "
+                    "access."
                 )
             else:
                 if response.status_code == 429:
@@ -158,9 +159,7 @@ class ApiClient:
                             sample=self._sample(content),
                         )
                 elif response.status_code >= 500 or response.status_code == 408:
-                    problem = Unreachable(
-                        f"{self._name} has a problem of its own ({response.status_code}). It is tried again by itself."
-                    )
+                    problem = Unreachable(f"{self._name} has a problem of its own ({response.status_code}).")
                 else:
                     raise self._refusal(path, response, content)
             transient += 1
@@ -255,12 +254,29 @@ class ApiClient:
         return self.redacted(content[:600].decode("utf-8", "replace")).replace("\0", "")
 
 
+HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
 def parse_json(content: bytes) -> Any:
-    """JSON with exact decimals. ValueError for anything else, NaN, Infinity and absurd nesting included."""
+    """JSON with exact decimals. ValueError for anything else, NaN, Infinity and absurd nesting included.
+
+    Half of a surrogate pair, which JavaScript makes of an emoji that was cut, is no text: it becomes a mark.
+    """
     try:
-        return json.loads(content, parse_float=Decimal, parse_constant=_no_constant)
+        value = json.loads(content, parse_float=Decimal, parse_constant=_no_constant)
+        return _whole(value) if HALF_PAIR.search(content) else value
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    if isinstance(value, dict):
+        return {_whole(name): _whole(each) for name, each in value.items()}
+    return value
 
 
 def _no_constant(name: str) -> Any:

@@ -107,11 +107,8 @@ def credential_names(form: type[forms.Form] | forms.Form) -> list[str]:
 
 
 def clean_text(value: object) -> str:
-    """Text that any database stores: trimmed, without NUL, half surrogate pairs (a cut emoji) replaced."""
-    text = str(value).strip()
-    if not text.isascii():
-        text = text.encode("utf-8", "replace").decode()
-    return text.replace("\0", "")
+    """Text that any database stores: trimmed and without NUL."""
+    return str(value).strip().replace("\0", "")
 
 
 def identity(value: object) -> str:

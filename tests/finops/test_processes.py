@@ -94,7 +94,7 @@ def test_a_child_that_ends_by_itself_is_named_with_its_last_words(tmp_path):
     with Supervisor(tmp_path / "log") as supervisor:
         start(supervisor, "web", "raise SystemExit('the port is taken')")
         with pytest.raises(ChildEnded, match=r"The web process ended with status 1(.|\n)*the port is taken"):
-            supervisor.watch()
+            supervisor.watch(seconds=30)
 
 
 def test_a_child_that_is_killed_is_named_with_the_signal(tmp_path):
@@ -134,7 +134,7 @@ def test_children_end_when_their_parent_is_killed(tmp_path):
         "supervisor.start('child', [sys.executable, '-c', 'import time; time.sleep(60)'],"
         " environment=os.environ, directory=Path.cwd())\n"
         "print(supervisor.children[0].process.pid, flush=True)\n"
-        "supervisor.watch()"
+        "supervisor.watch(seconds=30)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
@@ -165,3 +165,17 @@ def test_a_port_somebody_serves_on_either_loopback_address_is_not_free(family, h
         server.listen()
         assert not port_is_free(port)
         assert port_answers(port) == (family is socket.AF_INET)
+
+
+def test_one_child_can_be_ended_and_started_anew_while_the_others_stay(tmp_path):
+    with Supervisor(tmp_path / "log") as supervisor:
+        start(supervisor, "web", "import time; time.sleep(60)")
+        start(supervisor, "worker", "import time; time.sleep(60)")
+        web, worker = (child.process for child in supervisor.children)
+
+        supervisor.end("worker")
+        start(supervisor, "worker", "import time; time.sleep(60)")
+
+        assert worker.poll() is not None
+        assert web.poll() is None
+        supervisor.watch(seconds=0.2)

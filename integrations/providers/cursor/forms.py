@@ -6,6 +6,8 @@ from decimal import Decimal
 
 from django import forms
 
+from costcenters.models import validate_name
+
 
 class ConnectCursorForm(forms.Form):
     """Cost center name, key and seat price. White space around the key is stripped; the key is never echoed."""
@@ -13,6 +15,7 @@ class ConnectCursorForm(forms.Form):
     name = forms.CharField(
         label="Cost Center Name",
         max_length=100,
+        validators=[validate_name],
         help_text="How it will be called in the bill.",
         initial="Cursor",
     )
