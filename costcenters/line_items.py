@@ -99,7 +99,7 @@ class Change:
 
 
 class WindowError(ValueError):
-    """The items do not fit the window or the columns; nothing was written."""
+    """The items do not fit the window or the columns; no line item was written."""
 
 
 COLUMNS = (
@@ -184,7 +184,9 @@ def replace_window(
                 _insert(window.cost_center_id, added)
                 _roll_up(window.cost_center_id, sorted(touched), window.charge_types)
             except (DataError, OperationalError, OverflowError) as error:
-                raise _explained(error) from error
+                if explanation := _explanation(error):
+                    raise WindowError(explanation) from error
+                raise
     return Change(
         added=len(added),
         removed=len(removed),
@@ -415,7 +417,9 @@ COPY_BLOCK = 2000
 
 def _copy(cost_center_id: int, rows: list[Row]) -> None:
     # CSV written by the standard library is the fastest way to spell a COPY; \N stands for NULL.
-    statement = f"COPY {LINE_ITEMS} (cost_center_id, {_QUOTED}) FROM STDIN WITH (FORMAT csv, NULL '\\N')"
+    texts = ", ".join(f'"{name}"' for name in LIMITS)
+    options = f"FORMAT csv, NULL '\\N', FORCE_NOT_NULL ({texts})"
+    statement = f"COPY {LINE_ITEMS} (cost_center_id, {_QUOTED}) FROM STDIN WITH ({options})"
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         for begin in range(0, len(rows), COPY_BLOCK):
             block = io.StringIO(newline="")
@@ -449,10 +453,9 @@ def _roll_up(cost_center_id: int, days: Sequence[str], charge_types: Iterable[st
         )
 
 
-def _explained(error: DatabaseError | OverflowError) -> Exception:
+def _explanation(error: DatabaseError | OverflowError) -> str:
+    """A sentence for a number that is too large; empty for any other trouble."""
     text = str(error).lower()
     if isinstance(error, OverflowError) or "overflow" in text or "out of range" in text:
-        return WindowError(
-            "The amounts (or tokens) of one day add up to more than can be stored: 9.2 × 10⁹ units (or 10¹⁸ tokens)."
-        )
-    return error
+        return "The amounts (or tokens) of one day add up to more than can be stored: 9.2 × 10⁹ units (or 10¹⁸ tokens)."
+    return ""

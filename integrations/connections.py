@@ -175,7 +175,15 @@ def _store_key(
     with transaction.atomic():
         # Locks are taken in one order everywhere: streams, integration, cost center. A sync that still holds the
         # old key must not report it as refused, so its claim ends here.
-        integration.streams.update(due_at=now, attempts=0, claim_token="", claimed_until=None, rung_at=None)
+        integration.streams.update(
+            due_at=now,
+            rung_at=None,
+            claim_token="",
+            claimed_until=None,
+            attempts=0,
+            failing_since=None,
+            last_error="",
+        )
         connected = Integration.objects.filter(pk=integration.pk, credentials__isnull=False)
         if not connected.update(
             credentials=Secrets(credentials),
