@@ -15,8 +15,8 @@ from decimal import Decimal
 from random import Random
 
 from costcenters import line_items
-from costcenters.line_items import LineItem, Window
 from costcenters.models import ChargeType, CostCenter
+from costcenters.records import LineItem, Window
 
 DAY = timedelta(days=1)
 CENT = 10_000_000

@@ -16,8 +16,8 @@ from typing import Any
 from django.db import transaction
 
 from costcenters import line_items
-from costcenters.line_items import Change, LineItem, Window
 from costcenters.models import CostCenter
+from costcenters.records import Change, LineItem, Window, WindowError
 from finops.money import units_from_nanos
 from finops.secrets import SecretUnreadable, redact
 from integrations import notices, providers, seats, windows
@@ -31,8 +31,9 @@ from integrations.errors import (
     Unreachable,
 )
 from integrations.http import ApiClient, Runtime
-from integrations.models import Integration, ProviderTotal, Stream, SyncRun
+from integrations.models import Integration, Stream, SyncRun
 from integrations.providers.base import Member, Page, PeriodTotal, Provider, RecordKind, Span, StreamSpec
+from integrations.totals import record_totals
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +150,7 @@ class Session:
             self._fail(Unreachable(f"{error} It is tried again by itself."), due_at=self._retry_at())
         except ContractBroken as error:
             self._fail(error, due_at=self.runtime.clock() + CONTRACT_RETRY, sample=error.sample)
-        except line_items.WindowError as error:
+        except WindowError as error:
             self._fail(
                 ProviderError(f"{error} Nothing of this window was stored."),
                 due_at=self.runtime.clock() + CONTRACT_RETRY,
@@ -407,31 +408,9 @@ class Session:
         """The provider's own totals of the open billing period."""
         now = self.runtime.clock()
         totals = [record for record in self._records(_today(now)) if isinstance(record, PeriodTotal)]
-        by_key = {(total.period_start, total.user): total for total in totals}
         with transaction.atomic():
             self.claim.fence(synced_through=now)
-            ProviderTotal.objects.bulk_create(
-                [
-                    ProviderTotal(
-                        integration=self.integration,
-                        period_start=total.period_start,
-                        user=total.user,
-                        read_at=now,
-                        on_demand_cost=None
-                        if total.on_demand_nano is None
-                        else units_from_nanos(total.on_demand_nano),
-                        included_cost=None
-                        if total.included_nano is None
-                        else units_from_nanos(total.included_nano),
-                        note=total.note,
-                    )
-                    for total in by_key.values()
-                ],
-                update_conflicts=True,
-                unique_fields=["integration", "period_start", "user"],
-                update_fields=["read_at", "on_demand_cost", "included_cost", "note"],
-                batch_size=100,
-            )
+            record_totals(self.integration, totals, now)
             self._close_run(SyncRun.Outcome.DONE, events=len(totals))
         if self.progress is not None:
             self.progress(self.stream, self.result)

@@ -10,8 +10,9 @@ from calendar import monthrange
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
-from costcenters.line_items import Change, LineItem, Window, canonical_details, replace_window
+from costcenters.line_items import replace_window
 from costcenters.models import ChargeType, SeatPrice
+from costcenters.records import Change, LineItem, Window, canonical_details
 from finops.money import nanos_from_units, plain
 from integrations import providers
 from integrations.models import Integration, Member, SeatSnapshot

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from django import forms
 
-from costcenters.line_items import LineItem
+from costcenters.records import LineItem
 from integrations.http import ApiClient
 
 

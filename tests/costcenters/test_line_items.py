@@ -7,16 +7,9 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
-from costcenters.line_items import (
-    LIMITS,
-    LineItem,
-    Window,
-    WindowError,
-    canonical_details,
-    keep_known_users,
-    replace_window,
-)
+from costcenters.line_items import keep_known_users, replace_window
 from costcenters.models import CostLineItem, DailyCost, TagSet
+from costcenters.records import LIMITS, LineItem, Window, WindowError, canonical_details
 from tests.factories import CostCenterFactory
 
 pytestmark = pytest.mark.django_db

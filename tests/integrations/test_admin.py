@@ -14,8 +14,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from costcenters.admin import NewestLineItems
-from costcenters.line_items import LineItem, Window, replace_window
+from costcenters.line_items import replace_window
 from costcenters.models import CostCenter, CostLineItem, SeatPrice
+from costcenters.records import LineItem, Window
 from finops.secrets import MASK
 from integrations import notices
 from integrations.models import Integration

@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from costcenters.line_items import Window, keep_known_users, replace_window
+from costcenters.line_items import keep_known_users, replace_window
 from costcenters.models import CostCenter, CostLineItem, DailyCost
+from costcenters.records import Window
 from integrations import seats
 from integrations.errors import ContractBroken, Unreachable
 from integrations.http import ApiClient, Runtime, ShortGuard, parse_json

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2] / "integrations"
 MODULES = [
-    *(ROOT / f"{name}.py" for name in ("engine", "claims", "windows", "seats")),
+    *(ROOT / f"{name}.py" for name in ("engine", "claims", "windows", "seats", "totals")),
     *sorted((ROOT / "providers").rglob("*.py")),
 ]
 FORBIDDEN_MODULES = {"time", "random", "secrets", "asyncio", "threading"}

@@ -13,8 +13,8 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from costcenters.line_items import LineItem, canonical_details
 from costcenters.models import ChargeType
+from costcenters.records import LineItem, canonical_details
 from finops.money import nanos_from_cents
 from integrations.errors import ContractBroken
 from integrations.http import ApiClient
