@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -16,6 +17,24 @@ from django.conf import settings
 IN_CI = os.environ.get("CI", "").lower() in ("true", "1")
 NEEDS_MORE = ("browser", "postgres")
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture
+def api(settings: Any) -> Iterator[Any]:
+    """A sandbox of Cursor's API, to which the connect form leads."""
+    from tests.connecting import cursor_api
+
+    with cursor_api(settings) as server:
+        yield server
+
+
+@pytest.fixture
+def mail(settings: Any) -> Iterator[Any]:
+    """A real SMTP server that keeps what it is sent."""
+    from tests.connecting import mail_server
+
+    with mail_server(settings) as server:
+        yield server
 
 
 def find_chromium() -> str | None:

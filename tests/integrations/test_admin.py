@@ -20,18 +20,12 @@ from costcenters.records import LineItem, Window
 from finops.secrets import MASK
 from integrations import notices
 from integrations.models import Integration
-from tests.connecting import connect, cursor_api, work
+from tests.connecting import connect, work
 from tests.factories import CostCenterFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 OWN_APPS = ("finops", "costcenters", "integrations", "auth", "auditlog", "axes")
 NEW_KEY = "crsr_theNewKeyOfTheSameTeam0001"
-
-
-@pytest.fixture
-def api(settings):
-    with cursor_api(settings) as server:
-        yield server
 
 
 @pytest.fixture

@@ -21,12 +21,6 @@ WRONG_KEY = "crsr_thisKeyWasRevokedYesterday00"
 
 
 @pytest.fixture
-def api(settings):
-    with cursor_api(settings) as server:
-        yield server
-
-
-@pytest.fixture
 def editor(client):
     client.user = UserFactory(role="Editor")
     client.force_login(client.user)

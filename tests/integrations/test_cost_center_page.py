@@ -19,7 +19,7 @@ from integrations.http import Runtime
 from integrations.models import Integration, Stream, SyncRun
 from integrations.progress import History, history_of, in_words, minutes_left
 from integrations.providers import PROVIDERS
-from tests.connecting import connect, cursor_api, work
+from tests.connecting import connect, work
 from tests.factories import CostCenterFactory, DailyCostFactory, UserFactory
 
 NOW = datetime(2026, 11, 20, 14, 25, tzinfo=UTC)
@@ -91,12 +91,6 @@ class TestHistory:
 )
 def test_a_window_is_told_in_days_where_it_is_days(start, end, label):
     assert window_label(start, end) == label
-
-
-@pytest.fixture
-def api(settings):
-    with cursor_api(settings) as server:
-        yield server
 
 
 @pytest.fixture

@@ -11,22 +11,10 @@ from finops.models import NotificationSetting
 from finops.money import display
 from integrations import notices
 from integrations.models import Integration, Notice, Stream
-from tests.connecting import MailServer, connect, cursor_api, mail_server, part, work
+from tests.connecting import MailServer, connect, part, work
 from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def api(settings):
-    with cursor_api(settings) as server:
-        yield server
-
-
-@pytest.fixture
-def mail(settings):
-    with mail_server(settings) as server:
-        yield server
 
 
 @pytest.fixture

@@ -14,22 +14,10 @@ from django.db import connection
 from playwright.sync_api import expect
 
 from integrations.models import Integration
-from tests.connecting import cursor_api, mail_server, part, work
+from tests.connecting import part, work
 from tests.factories import UserFactory
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
-
-
-@pytest.fixture
-def api(settings):
-    with cursor_api(settings) as server:
-        yield server
-
-
-@pytest.fixture
-def mail(settings):
-    with mail_server(settings) as server:
-        yield server
 
 
 def in_background(integration: Integration) -> threading.Thread:
