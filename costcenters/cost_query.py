@@ -16,23 +16,48 @@ DEFAULT_PRESET = Preset.DAYS_30.value
 
 
 class Measure(models.TextChoices):
-    """What is summed. `events` counts line items; `tokens` adds the four token counts."""
+    """What is summed. `events` counts line items; `tokens` adds the four token counts.
+
+    `savings` is list minus effective cost: discounts, and what usage included in a plan would have cost.
+    """
 
     BILLED = "billed", "Billed"
     EFFECTIVE = "effective", "Effective"
     LIST = "list", "List"
+    SAVINGS = "savings", "Savings"
     TOKENS = "tokens", "Tokens"
     EVENTS = "events", "Events"
 
     @property
     def is_money(self) -> bool:
-        return self in (Measure.BILLED, Measure.EFFECTIVE, Measure.LIST)
+        return self not in (Measure.TOKENS, Measure.EVENTS)
 
 
 class Compare(models.TextChoices):
     NONE = "none", "Nothing"
     PREVIOUS = "previous", "Previous period"
     YEAR = "year", "Same days last year"
+
+
+class Sort(models.TextChoices):
+    """The column that ranks the rows, largest first (`value`: by name, `change`: by size, up or down).
+
+    Of more values than `top`, those that rank first are shown; `value` leaves that choice to the measure.
+    A minus before it turns the shown rows round. Without grouping, rows are periods and stay in time's order
+    unless a sort is given.
+    """
+
+    VALUE = "value", "Name"
+    MEASURE = "measure", "Measure"
+    BEFORE = "before", "Before"
+    CHANGE = "change", "Change"
+    PERCENT = "percent", "Percent"
+    TOKENS = "tokens", "Tokens"
+    EVENTS = "events", "Events"
+
+
+#: Without a comparison there is nothing to sort by in these.
+COMPARED_SORTS = (Sort.BEFORE, Sort.CHANGE, Sort.PERCENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +79,11 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class CostQuery:
-    """A question to the bill. `span` is inclusive; an empty `currency` leaves the choice to the explorer."""
+    """A question to the bill. `span` is inclusive; an empty `currency` leaves the choice to the explorer.
+
+    `only_complete` ends the report before the first period that may still grow. `sort` is empty for the natural
+    order, else a `Sort`, turned round by `is_reversed`.
+    """
 
     span: Span
     preset: str = ""
@@ -65,6 +94,9 @@ class CostQuery:
     top: int = DEFAULT_TOP
     compare: str = Compare.NONE.value
     currency: str = ""
+    only_complete: bool = False
+    sort: str = ""
+    is_reversed: bool = False
 
     @property
     def compare_span(self) -> Span | None:
@@ -88,6 +120,9 @@ class CostQuery:
 
     def in_currency(self, currency: str) -> CostQuery:
         return replace(self, currency=currency)
+
+    def sorted_by(self, sort: str, *, is_reversed: bool = False) -> CostQuery:
+        return replace(self, sort=sort, is_reversed=is_reversed)
 
     def flipped(self, wanted: Filter, value: str) -> CostQuery:
         """One value of a filter excluded instead of asked for, or the other way round."""
@@ -127,6 +162,10 @@ class CostQuery:
             pairs.append(("compare", self.compare))
         if self.currency:
             pairs.append(("currency", self.currency))
+        if self.only_complete:
+            pairs.append(("complete", "1"))
+        if self.sort:
+            pairs.append(("sort", f"-{self.sort}" if self.is_reversed else self.sort))
         return pairs
 
     def filter_parameters(self) -> list[tuple[str, str]]:

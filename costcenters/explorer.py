@@ -38,13 +38,17 @@ DEFAULT_CURRENCY = "USD"
 
 MONEY_COLUMNS = ("billed_cost", "effective_cost", "list_cost")
 TOKEN_COLUMNS = ("input_tokens", "output_tokens", "cache_write_tokens", "cache_read_tokens")
-#: Not a column: the sum of the four token counts.
+#: Not columns: the sum of the four token counts, and list minus effective cost.
 TOKENS = "tokens"
+SAVINGS = "savings"
 ALL_TOKENS = F("input_tokens") + F("output_tokens") + F("cache_write_tokens") + F("cache_read_tokens")
+#: What is not a column of its own, by name.
+DERIVED = {TOKENS: ALL_TOKENS, SAVINGS: F("list_cost") - F("effective_cost")}
 MEASURE_COLUMN = {
     Measure.BILLED: "billed_cost",
     Measure.EFFECTIVE: "effective_cost",
     Measure.LIST: "list_cost",
+    Measure.SAVINGS: SAVINGS,
     Measure.TOKENS: TOKENS,
     Measure.EVENTS: "line_items",
 }
@@ -156,6 +160,8 @@ def report(query: CostQuery, *, now: datetime, catalog: Catalog | None = None) -
     complete_before = min(fresh.complete_through or now, now)
     return Report(
         query=query,
+        span=query.span,
+        compare_span=before,
         granularity=granularity,
         currency=scope.currency,
         currencies=scope.currencies,
@@ -286,10 +292,7 @@ def summed(
 
     `streamed` bounds memory; PostgreSQL then plans for the first row, which makes the last one come later.
     """
-    totals = {
-        f"sum_of_{name}": Sum(ALL_TOKENS if name == TOKENS else F(name), output_field=Whole())
-        for name in sums
-    }
+    totals = {f"sum_of_{name}": Sum(DERIVED.get(name, F(name)), output_field=Whole()) for name in sums}
     if columns:
         groups = rows.values_list(*columns).annotate(**totals)
         yield from groups.iterator(chunk_size=5000) if streamed else groups

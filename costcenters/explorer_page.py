@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.urls import reverse
-
 from costcenters.catalog import Catalog
 from costcenters.charts import Series, chart_data, drilled, other_label, series_of, with_all
-from costcenters.cost_query import Compare, CostQuery, Measure
+from costcenters.cost_query import Compare, Measure
 from costcenters.dimensions import dimension, value_label
 from costcenters.figures import Shown, difference, direction, percent, percent_text, share, shown, tokens
+from costcenters.links import csv_url, explorer_url
 from costcenters.periods import Granularity
 from costcenters.report import Amounts, Report
 
@@ -74,10 +73,6 @@ class ExplorerPage:
     is_empty: bool
 
 
-def explorer_url(query: CostQuery) -> str:
-    return f"{reverse('explorer')}?{query.query_string()}"
-
-
 def explorer_page(report: Report, catalog: Catalog) -> ExplorerPage:
     query = report.query
     series = series_of(report, catalog, explorer_url)
@@ -111,7 +106,7 @@ def explorer_page(report: Report, catalog: Catalog) -> ExplorerPage:
         ),
         chart=chart_data(report, series),
         legend=tuple(series),
-        csv_url=f"{reverse('explorer-csv')}?{query.query_string()}",
+        csv_url=csv_url(query),
         is_empty=report.is_empty,
     )
 

@@ -12,8 +12,9 @@ from costcenters.charts import Series, chart_data, series_of
 from costcenters.cost_query import CostQuery, Filter, Measure
 from costcenters.dimensions import value_label
 from costcenters.explorer import report
-from costcenters.explorer_page import TableRow, explorer_url, grouped_rows
+from costcenters.explorer_page import TableRow, grouped_rows
 from costcenters.figures import Shown, difference, direction, percent, percent_text, share, shown
+from costcenters.links import explorer_url
 from costcenters.models import ChargeType
 from costcenters.periods import Granularity, Preset, preset_span, same_days_of_last_month, short_day
 from costcenters.report import Amounts, Figure, Report

@@ -12,10 +12,20 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 
 from costcenters.catalog import Catalog
-from costcenters.cost_query import DEFAULT_PRESET, DEFAULT_TOP, Compare, CostQuery, Filter, Measure
+from costcenters.cost_query import (
+    COMPARED_SORTS,
+    DEFAULT_PRESET,
+    DEFAULT_TOP,
+    Compare,
+    CostQuery,
+    Filter,
+    Measure,
+    Sort,
+)
 from costcenters.dimensions import DIMENSIONS, MODEL_FAMILIES, NO_VALUE, is_dimension
 from costcenters.models import ChargeType
 from costcenters.periods import FIRST_DAY, LAST_DAY, Granularity, Preset, Span, preset_span
+from costcenters.presentation import ChartKind, Presentation
 
 MOST_PARAMETERS = 1000
 MOST_CHARACTERS = 300
@@ -100,6 +110,15 @@ class TopField(SingleField):
         return int(value)
 
 
+class NumberField(SingleField):
+    """A whole number from 1 on; None when it is not given."""
+
+    def one(self, value: str) -> int:
+        if not re.fullmatch(r"[1-9]\d{0,8}", value, re.ASCII):
+            raise ValidationError(f"Must be a whole number from 1 on, not “{shortened(value)}”.")
+        return int(value)
+
+
 class CurrencyField(SingleField):
     def __init__(self, *, name: str, known: list[str]) -> None:
         super().__init__(name=name)
@@ -181,6 +200,13 @@ class CostQueryForm(forms.Form):
                 "top": TopField(name="top"),
                 "compare": OneOfField(name="compare", choices=Compare.values, default=Compare.NONE.value),
                 "currency": CurrencyField(name="currency", known=catalog.currencies),
+                "complete": OneOfField(name="complete", choices=["1"], default=None),
+                "sort": OneOfField(
+                    name="sort", choices=[*Sort.values, *(f"-{sort}" for sort in Sort.values)], default=""
+                ),
+                "chart": OneOfField(name="chart", choices=ChartKind.values, default=ChartKind.BARS.value),
+                "page": NumberField(name="page"),
+                "view": NumberField(name="view"),
             }
         )
         self.filters: dict[str, FilterField] = {}
@@ -221,6 +247,9 @@ class CostQueryForm(forms.Form):
         """The question asked. Only of a valid form."""
         cleaned = self.cleaned_data
         preset, span = self.span()
+        sort = cleaned["sort"].removeprefix("-")
+        if cleaned["compare"] == Compare.NONE and sort in COMPARED_SORTS:
+            sort = ""
         filters = [
             Filter(field.dimension, cleaned[name], exclude=name.endswith("!") and name != field.dimension)
             for name, field in self.filters.items()
@@ -236,7 +265,15 @@ class CostQueryForm(forms.Form):
             top=cleaned["top"],
             compare=cleaned["compare"],
             currency=cleaned["currency"] or "",
+            only_complete=bool(cleaned["complete"]),
+            sort=sort,
+            is_reversed=bool(sort) and cleaned["sort"].startswith("-"),
         )
+
+    def presentation(self) -> Presentation:
+        """How the page shows it. Only of a valid form."""
+        cleaned = self.cleaned_data
+        return Presentation(chart=cleaned["chart"], page=cleaned["page"] or 1, view=cleaned["view"])
 
     def problems(self) -> list[tuple[str, str]]:
         """Each error as the parameter's name (empty for all of them together) and a sentence."""

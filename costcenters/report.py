@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from costcenters.catalog import Freshness
 from costcenters.cost_query import CostQuery
+from costcenters.periods import Span
 
 #: An amount in units of the report's currency, or a count of tokens or line items.
 Figure = Decimal | int
@@ -47,11 +48,15 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class ReportRow:
-    """One value of the first grouping; `children` are the second's values within it, without `by_period`."""
+    """One value of the first grouping; `children` are the second's values within it, without figures by period.
+
+    `before_by_period` holds the compared span's measure at the period it stands against; empty without comparison.
+    """
 
     value: str
     amounts: Amounts
     by_period: tuple[Figure, ...] = ()
+    before_by_period: tuple[Figure, ...] = ()
     children: tuple[ReportRow, ...] = ()
 
 
@@ -60,10 +65,14 @@ class Report:
     """`rows` are the top values, largest first; `other` is the rest, `other_count` values of it.
 
     `rows` with `other`, the periods, and `split` each add up to `total` exactly. `granularity` is coarser
-    than the query's where that would make more than `MOST_PERIODS` periods.
+    than the query's where that would make more than `MOST_PERIODS` periods. `span` is the query's, ended earlier
+    when only complete periods are wanted; None when none is complete. `risen` and `fallen` are the values of the
+    first grouping whose measure changed most, largest change first; empty without comparison.
     """
 
     query: CostQuery
+    span: Span | None
+    compare_span: Span | None
     granularity: str
     currency: str
     currencies: tuple[str, ...]
@@ -75,6 +84,8 @@ class Report:
     total: Amounts
     split: dict[str, Figure]
     estimated: Figure
+    risen: tuple[ReportRow, ...] = ()
+    fallen: tuple[ReportRow, ...] = ()
 
     @property
     def is_empty(self) -> bool:

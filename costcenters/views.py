@@ -18,7 +18,8 @@ from costcenters.dimensions import TEXT_DIMENSIONS
 from costcenters.explorer import SumTooLargeError, report, values_in_use
 from costcenters.explorer_controls import controls
 from costcenters.explorer_csv import Export
-from costcenters.explorer_page import explorer_page, explorer_url
+from costcenters.explorer_page import explorer_page
+from costcenters.links import explorer_url
 from costcenters.overview import overview_page
 from costcenters.query_form import MOST_PARAMETERS, CostQueryForm
 

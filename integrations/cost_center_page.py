@@ -12,7 +12,7 @@ from costcenters import line_items
 from costcenters.catalog import is_late
 from costcenters.cost_query import CostQuery, Filter
 from costcenters.explorer import SumTooLargeError, report
-from costcenters.explorer_page import explorer_url
+from costcenters.links import explorer_url
 from costcenters.models import ChargeType, CostCenter, SeatPrice
 from costcenters.periods import Granularity, Span
 from finops.models import Heartbeat
