@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Max, Q
+from django.utils import timezone
 
 from costcenters.cost_query import Filter
-from costcenters.dimensions import TAG_PREFIX, dimension, model_family
-from costcenters.models import CostCenter, DailyCost, TagSet
+from costcenters.dimensions import ACTIVE_SEAT, IDLE_SEAT, TAG_PREFIX, dimension, model_family
+from costcenters.models import ChargeType, CostCenter, DailyCost, TagSet
 
 #: Tag keys offered in forms are read from this many of the newest tag sets; any key may be asked for.
 TAG_SETS_SAMPLED = 500
@@ -34,6 +35,10 @@ class Freshness:
     loading: tuple[str, ...]
     stuck: tuple[str, ...]
     is_late: bool
+
+    def complete_before(self, now: datetime) -> datetime:
+        """Cost from this instant on may still come in: what is complete ends at `now` at the latest."""
+        return min(self.complete_through or now, now)
 
     @property
     def state(self) -> str:
@@ -64,10 +69,12 @@ def freshness(cost_centers: Iterable[CostCenter], now: datetime) -> Freshness:
     cost_centers = list(cost_centers)
     status = CostCenter.Status
     reached = [c for c in cost_centers if c.complete_through is not None]
-    # Who needs attention is told of apart, unless there is nobody else.
-    counted = [c for c in reached if c.status in CostCenter.WORKING] or [
-        c for c in reached if c.status == status.NEEDS_ATTENTION
-    ]
+    # Who needs attention is told of apart, unless there is nobody else; who is not read any more counts last.
+    counted = (
+        [c for c in reached if c.status in CostCenter.WORKING]
+        or [c for c in reached if c.status == status.NEEDS_ATTENTION]
+        or reached
+    )
     known = [(c.complete_through, c.name) for c in counted if c.complete_through is not None]
     through, oldest = min(known, default=(None, ""))
     return Freshness(
@@ -85,17 +92,45 @@ def is_late(through: datetime, now: datetime) -> bool:
     return now - through > (LATE_AFTER_BY_DAY if by_day else LATE_AFTER)
 
 
+#: A seat is idle when its holder used nothing in this many UTC days, today included.
+SEAT_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Seats:
+    """The users who hold a seat now, by whether they used anything in the last SEAT_DAYS days."""
+
+    active: frozenset[str]
+    idle: frozenset[str]
+
+    def activity(self, user: str) -> str:
+        """A value of the dimension `seat_activity`: empty for who holds no seat."""
+        return ACTIVE_SEAT if user in self.active else IDLE_SEAT if user in self.idle else ""
+
+
 @dataclass
 class Catalog:
-    """All cost centers, read once a request; tags and model names only when a query asks for them."""
+    """All cost centers, read once a request; tags, model names and seats only when a query asks for them.
+
+    `today` is the UTC day that seats are judged on.
+    """
 
     cost_centers: dict[int, CostCenter] = field(
         default_factory=lambda: {cost_center.pk: cost_center for cost_center in CostCenter.objects.all()}
     )
+    today: date = field(default_factory=lambda: timezone.now().date())
 
     @property
     def currencies(self) -> list[str]:
         return sorted({cost_center.currency for cost_center in self.cost_centers.values()})
+
+    def currencies_by_size(self, billed: Iterable[tuple[int, int]]) -> list[str]:
+        """The currencies of pairs of a cost center's key and billed nano-units, the largest bill first."""
+        sums: dict[str, int] = {}
+        for pk, nanos in billed:
+            currency = self.cost_centers[pk].currency
+            sums[currency] = sums.get(currency, 0) + nanos
+        return sorted(sums, key=lambda currency: (-sums[currency], currency))
 
     @property
     def providers(self) -> list[str]:
@@ -119,6 +154,24 @@ class Catalog:
     def models(self) -> list[str]:
         return list(DailyCost.objects.order_by().values_list("model", flat=True).distinct())
 
+    @cached_property
+    def seats(self) -> Seats:
+        """A seat is held by who has a seat line on the newest day that the cost center has any for."""
+        lately = DailyCost.objects.order_by().filter(
+            cost_center_id__in=list(self.cost_centers),
+            day__gt=self.today - timedelta(days=SEAT_DAYS),
+            day__lte=self.today,
+        )
+        seen = lately.filter(charge_type=ChargeType.SEAT).values_list("cost_center_id", "user")
+        last_days = list(seen.annotate(last=Max("day")))
+        newest: dict[int, date] = {}
+        for cost_center, _, day in last_days:
+            newest[cost_center] = max(day, newest.get(cost_center, day))
+        # The line without a user is for committed seats that nobody holds.
+        holders = {user for cost_center, user, day in last_days if user and day == newest[cost_center]}
+        users = set(lately.filter(charge_type=ChargeType.USAGE).values_list("user", flat=True).distinct())
+        return Seats(active=frozenset(holders & users), idle=frozenset(holders - users))
+
     def matching(self, filters: Iterable[Filter]) -> list[CostCenter]:
         """The cost centers that pass the filters on cost center and provider."""
         chosen = list(self.cost_centers.values())
@@ -137,6 +190,8 @@ class Catalog:
             return lambda pk: centers[pk].provider
         if key == "model_family":
             return model_family
+        if key == "seat_activity":
+            return self.seats.activity
         if key.startswith(TAG_PREFIX):
             tag, tags = key.removeprefix(TAG_PREFIX), self.tags
             return lambda pk: tag_text(tags[pk].get(tag)) if pk is not None and pk in tags else ""
@@ -156,6 +211,12 @@ class Catalog:
         of = self.value_of(each.dimension)
         if each.dimension == "model_family":
             return among(column, [model for model in self.models if of(model) in each.values])
+        if each.dimension == "seat_activity":
+            holders = self.seats.active | self.seats.idle
+            chosen = [user for user in holders if of(user) in each.values]
+            if "" in each.values:
+                return ~among(column, holders.difference(chosen))
+            return among(column, chosen)
         if column == "tag_set_id":
             matching = among(column, [pk for pk in self.tags if of(pk) in each.values])
             return (

@@ -100,11 +100,15 @@ class CostQuery:
 
     @property
     def compare_span(self) -> Span | None:
+        return self.compared_with(self.span)
+
+    def compared_with(self, span: Span) -> Span | None:
+        """What `span`, the part of the query's that is reported, stands against."""
         match self.compare:
             case Compare.PREVIOUS:
-                return self.span.right_before()
+                return span.right_before()
             case Compare.YEAR:
-                return self.span.a_year_before()
+                return span.a_year_before()
         return None
 
     def narrowed(self, key: str, value: str) -> CostQuery:
@@ -112,11 +116,18 @@ class CostQuery:
         kept = tuple(f for f in self.filters if f.dimension != key or f.exclude)
         return replace(self, filters=(*kept, Filter(key, (value,))))
 
+    def on_days(self, span: Span) -> CostQuery:
+        """The same of other days, named one by one instead of by a preset."""
+        return replace(self, span=span, preset="")
+
     def grouped_by(self, *keys: str) -> CostQuery:
         return replace(self, group_by=keys)
 
     def showing(self, *, top: int) -> CostQuery:
         return replace(self, top=top)
+
+    def measuring(self, measure: Measure) -> CostQuery:
+        return replace(self, measure=measure)
 
     def in_currency(self, currency: str) -> CostQuery:
         return replace(self, currency=currency)

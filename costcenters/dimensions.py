@@ -13,11 +13,15 @@ TAG_PREFIX = "tag:"
 
 @dataclass(frozen=True, slots=True)
 class Dimension:
-    """`column` is what SQL groups the roll-up by; where it is not the value itself, the catalog maps it."""
+    """`column` is what SQL groups the roll-up by; where it is not the value itself, the catalog maps it.
+
+    `without` is what people read for no value, where "No" and the label would not say it.
+    """
 
     key: str
     label: str
     column: str
+    without: str = ""
 
     @property
     def noun(self) -> str:
@@ -30,7 +34,7 @@ class Dimension:
 
     @property
     def none_label(self) -> str:
-        return f"No {self.noun}"
+        return self.without or f"No {self.noun}"
 
 
 DIMENSIONS = {
@@ -45,13 +49,16 @@ DIMENSIONS = {
         Dimension("kind", "Kind", "kind"),
         Dimension("surface", "Surface", "surface"),
         Dimension("user", "User", "user"),
+        Dimension("seat_activity", "Seat activity", "user", without="No seat"),
         Dimension("account", "Account", "account"),
         Dimension("region", "Region", "region"),
     )
 }
 
-#: Dimensions whose values are free text of the provider's, kept in a column of the roll-up.
-TEXT_DIMENSIONS = ("service", "model", "kind", "surface", "user", "account", "region")
+
+#: Of users who hold a seat: with usage in the last SEAT_DAYS days or without. Who holds none has no value.
+ACTIVE_SEAT, IDLE_SEAT = "active", "idle"
+SEAT_ACTIVITIES = (ACTIVE_SEAT, IDLE_SEAT)
 
 
 def is_dimension(key: str) -> bool:
@@ -119,7 +126,7 @@ def value_label(key: str, value: str) -> str:
             return "Auto (default)" if value == "default" else value
         case "kind":
             return kind_label(value)
-        case "surface":
+        case "surface" | "seat_activity":
             return value[:1].upper() + value[1:]
     return value
 

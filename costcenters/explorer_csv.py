@@ -12,25 +12,27 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import groupby
 from operator import itemgetter
+from typing import Any
 
-from costcenters.catalog import Catalog, freshness
+from django.http import StreamingHttpResponse
+
+from costcenters.catalog import Catalog
 from costcenters.cost_query import CostQuery
-from costcenters.explorer import (
+from costcenters.scope import (
+    FIGURES,
     MONEY_COLUMNS,
-    TOKEN_COLUMNS,
     Scope,
-    by_period,
+    columns_of,
     distinct,
-    group_readers,
-    query_columns,
+    period_of,
+    readers,
     summed,
     sums_in_range,
 )
 from finops.money import plain, units_from_nanos
 
-FIGURES = (*MONEY_COLUMNS, *TOKEN_COLUMNS, "line_items")
 #: A spreadsheet takes text that begins so for a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 LINES_A_CHUNK = 500
 
 
@@ -51,34 +53,46 @@ class Export:
     filename: str
 
     @classmethod
-    def of(cls, query: CostQuery, *, now: datetime) -> Export:
+    def of(cls, query: CostQuery, catalog: Catalog, *, now: datetime) -> Export:
         """Raises SumTooLargeError before anything is sent."""
         with sums_in_range():
-            scope = Scope.of(query, Catalog())
-            list(summed(scope.rows(query.span), ["cost_center__currency"], FIGURES))
-        return cls(scope, filename(scope, now))
+            scope = Scope.of(query, catalog, now=now)
+            list(summed(scope.rows(scope.span), [], FIGURES))
+        return cls(scope, filename(scope))
+
+    def response(self) -> StreamingHttpResponse:
+        return StreamingHttpResponse(
+            self.chunks(),
+            content_type="text/csv; charset=utf-8",
+            headers={"Content-Disposition": f'attachment; filename="{self.filename}"'},
+        )
 
     def rows(self) -> Iterator[CsvRow]:
         """By period, then by values. Memory holds one period at a time."""
-        query = self.scope.query
-        rows, has_period = by_period(self.scope.rows(query.span), query.granularity)
-        lead = ["period"] if has_period else []
-        selected = distinct([*lead, *query_columns(query)])
-        readers = group_readers(self.scope, selected)
+        scope, query = self.scope, self.scope.query
+        if scope.span is None:
+            return
+        rows: Any = scope.rows(scope.span)
+        period = period_of(query.granularity)
+        lead = ["period"] if period is not None else []
+        if period is not None:
+            rows = rows.annotate(period=period)
+        selected = distinct([*lead, *columns_of(query.group_by)])
+        reads = readers(query.group_by, selected, scope.catalog)
         results = summed(rows.order_by(*lead), selected, FIGURES, streamed=True)
-        periods = groupby(results, key=itemgetter(0)) if has_period else [(query.span.start, results)]
-        for period, rows_of_period in periods:
+        periods = groupby(results, key=itemgetter(0)) if lead else [(scope.span.start, results)]
+        for start, rows_of_period in periods:
             sums: dict[tuple[str, ...], list[int]] = {}
             for row in rows_of_period:
                 figures = row[-len(FIGURES) :]
-                values = tuple([read(row) for read in readers])
+                values = tuple([read(row) for read in reads])
                 known = sums.get(values)
                 sums[values] = (
                     [a + b for a, b in zip(known, figures, strict=True)] if known else list(figures)
                 )
             for values in sorted(sums):
                 if sums[values][-1]:
-                    yield CsvRow(period, values, tuple(sums[values]))
+                    yield CsvRow(start, values, tuple(sums[values]))
 
     def chunks(self) -> Iterator[bytes]:
         """The file, UTF-8 without preamble."""
@@ -103,9 +117,9 @@ def text_cell(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
-def filename(scope: Scope, now: datetime) -> str:
+def filename(scope: Scope) -> str:
     """Such as onebill_2026-10-23_2026-11-21_UTC_USD_complete-through-2026-11-21T14-00Z.csv"""
-    through = freshness(scope.cost_centers, now).complete_through
+    through = scope.freshness.complete_through
     fresh = f"complete-through-{through.astimezone(UTC):%Y-%m-%dT%H-%MZ}" if through else "still-loading"
-    span = scope.query.span
-    return f"onebill_{span.start}_{span.end}_UTC_{scope.currency}_{fresh}.csv"
+    span = f"{scope.span.start}_{scope.span.end}" if scope.span else "nothing-complete"
+    return f"onebill_{span}_UTC_{scope.currency}_{fresh}.csv"

@@ -53,6 +53,16 @@ class Span:
         """The same calendar days one year earlier; 29 February becomes 28 February."""
         return Span(in_another_year(self.start, -1), in_another_year(self.end, -1))
 
+    @property
+    def short(self) -> str:
+        """Such as `1 – 21 Oct`; with the year where the span does not end in the year it began."""
+        if self.start.year != self.end.year:
+            return str(self)
+        if self.start == self.end:
+            return short_day(self.end)
+        start = str(self.start.day) if self.start.month == self.end.month else short_day(self.start)
+        return f"{start} – {short_day(self.end)}"
+
     def __str__(self) -> str:
         """Such as `23 Oct – 21 Nov 2026`."""
         if self.start == self.end:
@@ -142,6 +152,19 @@ def is_incomplete(start: date, granularity: str, span: Span, complete_before: da
     """Whether cost may still be missing in the period's part of the span: it ends after `complete_before`."""
     first_day_after = min(next_period(start, granularity, span), span.end + ONE_DAY)
     return midnight(first_day_after) > complete_before
+
+
+def complete_part(span: Span, granularity: str, complete_before: datetime) -> Span | None:
+    """The span up to its first incomplete period, that one left out; None when nothing remains.
+
+    The total is no period that could be left out: of it, the complete days remain.
+    """
+    first_open_day = complete_before.astimezone(UTC).date()
+    if first_open_day > span.end:
+        return span
+    if granularity != Granularity.TOTAL:
+        first_open_day = period_start(first_open_day, granularity, span)
+    return Span(span.start, first_open_day - ONE_DAY) if first_open_day > span.start else None
 
 
 def midnight(day: date) -> datetime:

@@ -22,7 +22,7 @@ from costcenters.cost_query import (
     Measure,
     Sort,
 )
-from costcenters.dimensions import DIMENSIONS, MODEL_FAMILIES, NO_VALUE, is_dimension
+from costcenters.dimensions import DIMENSIONS, MODEL_FAMILIES, NO_VALUE, SEAT_ACTIVITIES, is_dimension
 from costcenters.models import ChargeType
 from costcenters.periods import FIRST_DAY, LAST_DAY, Granularity, Preset, Span, preset_span
 from costcenters.presentation import ChartKind, Presentation
@@ -162,6 +162,8 @@ class FilterField(ParameterField):
                 known: Sequence[str] = ChargeType.values
             case "model_family":
                 known = MODEL_FAMILIES
+            case "seat_activity":
+                known = SEAT_ACTIVITIES
             case "cost_center":
                 if value not in self.catalog.names:
                     raise ValidationError(f"There is no cost center named “{shortened(value)}”.")
@@ -182,11 +184,17 @@ class UnknownField(ParameterField):
 
 
 class CostQueryForm(forms.Form):
-    """Bound to the parameters of an explorer page, export or API request; `query()` once it is valid."""
+    """Bound to the parameters of an explorer page, export or API request; `query()` once it is valid.
 
-    def __init__(self, parameters: QueryDict, *, today: date, catalog: Catalog) -> None:
+    What "today" and a preset mean is settled by the catalog's UTC day.
+    """
+
+    def __init__(self, parameters: QueryDict, *, catalog: Catalog) -> None:
+        self.is_overfull = sum(len(values) for _, values in parameters.lists()) > MOST_PARAMETERS
+        if self.is_overfull:  # then none of them is read, nor shown
+            parameters = QueryDict()
         super().__init__(parameters)
-        self.parameters, self.today = parameters, today
+        self.parameters, self.today = parameters, catalog.today
         self.fields.update(
             {
                 "preset": OneOfField(name="preset", choices=Preset.values, default=None),
@@ -221,7 +229,7 @@ class CostQueryForm(forms.Form):
                 self.fields[name] = UnknownField(name=name)
 
     def clean(self) -> dict[str, Any]:
-        if sum(len(values) for _, values in self.parameters.lists()) > MOST_PARAMETERS:
+        if self.is_overfull:
             raise ValidationError(f"At most {MOST_PARAMETERS} parameters can be given.")
         start, end = self.cleaned_data.get("start"), self.cleaned_data.get("end")
         if start and end and start > end:

@@ -29,7 +29,7 @@ def ask() -> Callable[[str], Report]:
     """The report that a query string asks for."""
 
     def answer(text: str) -> Report:
-        form = CostQueryForm(QueryDict(text), today=NOW.date(), catalog=Catalog())
+        form = CostQueryForm(QueryDict(text), catalog=Catalog(today=NOW.date()))
         assert form.is_valid(), form.errors
         return report(form.query(), now=NOW)
 

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from costcenters.charts import swatches
-from costcenters.dimensions import MODEL_FAMILIES, is_dimension, model_family, value_label
+from costcenters.dimensions import is_dimension, model_family, value_label
 
 
 @pytest.mark.parametrize(
@@ -42,6 +41,8 @@ def test_a_model_belongs_to_a_family_by_how_its_name_begins(model, family):
         ("model", "", "No model"),
         ("surface", "cloud agent", "Cloud agent"),
         ("tag:team", "", "No tag team"),
+        ("seat_activity", "idle", "Idle"),
+        ("seat_activity", "", "No seat"),
         ("user", "a@example.com", "a@example.com"),
     ],
 )
@@ -52,24 +53,3 @@ def test_labels_are_nicer_than_what_is_stored(key, value, label):
 @pytest.mark.parametrize("key", ["tag:", "tag", "users", "", "user!"])
 def test_these_are_no_dimensions(key):
     assert not is_dimension(key)
-
-
-class Centers:
-    cost_centers: dict[int, object] = {}
-
-
-def test_a_value_keeps_its_hue_whatever_is_shown_beside_it():
-    models = [f"model-{n}" for n in range(40)]
-    everything = swatches("model", models, Centers())
-    for shown in (models[:9], models[5:12], list(reversed(models[:9]))):
-        for value, swatch in swatches("model", shown, Centers()).items():
-            assert swatch.split()[0] == everything[value].split()[0]
-
-
-def test_shown_values_of_one_hue_differ_in_tone():
-    classes = swatches("model", [f"model-{n}" for n in range(12)], Centers())
-    assert len(set(classes.values())) == 12
-
-
-def test_model_families_and_charge_types_never_collide():
-    assert len(set(swatches("model_family", MODEL_FAMILIES, Centers()).values())) == len(MODEL_FAMILIES)

@@ -25,7 +25,7 @@ SPAN = "start=2026-11-01&end=2026-11-21"
 def export(client, text: str) -> list[list[str]]:
     response = client.get(f"/explorer/export.csv?{text}")
     assert response.status_code == 200, response.content
-    return list(csv.reader(io.StringIO(b"".join(response.streaming_content).decode())))
+    return list(csv.reader(io.StringIO(b"".join(response.streaming_content).decode(), newline="")))
 
 
 @pytest.fixture
@@ -121,6 +121,13 @@ def test_rows_without_any_line_item_are_left_out(viewer):
     assert len(export(viewer, f"{SPAN}&granularity=total")) == 1
 
 
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])
+def test_no_spreadsheet_takes_a_name_for_a_formula(viewer, begin):
+    DailyCostFactory(user=f"{begin}1+1")
+    [_, line] = export(viewer, f"{SPAN}&group_by=user")
+    assert line[1] == f"'{begin}1+1"
+
+
 def test_nothing_is_a_header_alone(viewer):
     assert export(viewer, SPAN) == [["period", *FIGURES.split(",")]]
 
@@ -149,6 +156,31 @@ def test_an_export_holds_one_currency(viewer):
 def test_an_export_that_is_still_loading_says_so_in_its_name(viewer):
     DailyCostFactory(cost_center=CostCenterFactory(complete_through=None, status="connecting"))
     assert "still-loading" in viewer.get("/explorer/export.csv")["Content-Disposition"]
+
+
+def test_only_complete_periods_are_exported_and_the_name_tells_the_span(viewer):
+    for day in (12, 20, 21):
+        DailyCostFactory(day=date(2026, 11, day))
+    text = f"{SPAN}&complete=1"
+    assert [line[0] for line in export(viewer, text)[1:]] == ["2026-11-12", "2026-11-20"]
+    assert [line[0] for line in export(viewer, f"{text}&granularity=week")[1:]] == ["2026-11-09"]
+    assert export(viewer, f"{text}&granularity=total")[1][:2] == ["2026-11-01", "2.00"]
+    named = viewer.get(f"/explorer/export.csv?{text}&granularity=week")["Content-Disposition"]
+    assert "onebill_2026-11-01_2026-11-15_UTC" in named
+
+
+def test_an_export_of_nothing_complete_is_a_header_with_a_name_that_says_so(viewer):
+    DailyCostFactory(day=date(2026, 11, 21))
+    text = "start=2026-11-21&end=2026-11-22&complete=1"
+    assert len(export(viewer, text)) == 1
+    named = viewer.get(f"/explorer/export.csv?{text}")["Content-Disposition"]
+    assert "onebill_nothing-complete_UTC_USD_complete-through" in named
+
+
+def test_the_order_on_the_page_does_not_change_the_export(viewer):
+    for n in range(3):
+        DailyCostFactory(user=f"u{n}", billed_cost=Decimal(n))
+    assert export(viewer, f"{SPAN}&group_by=user&sort=-measure") == export(viewer, f"{SPAN}&group_by=user")
 
 
 def test_there_is_no_cap_on_the_span(viewer):

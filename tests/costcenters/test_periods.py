@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from costcenters.periods import (
     Granularity,
     Span,
+    complete_part,
     count_periods,
     is_incomplete,
     period_start,
@@ -78,6 +79,55 @@ def test_a_long_span_is_shown_by_coarser_periods():
     assert readable_granularity(Span(date(2025, 1, 1), date(2025, 12, 31)), "day", 400) == "day"
     assert readable_granularity(Span(date(2024, 1, 1), date(2025, 12, 31)), "day", 400) == "week"
     assert readable_granularity(Span(date(1970, 1, 1), date(2199, 12, 31)), "day", 400) == "total"
+
+
+NOVEMBER = Span(date(2026, 11, 1), date(2026, 11, 30))  # a Sunday to a Monday
+
+
+@pytest.mark.parametrize(
+    "granularity, through, last_day",
+    [
+        ("day", "2026-11-21T14:00", 20),
+        ("day", "2026-11-21T00:00", 20),
+        ("day", "2026-11-20T23:59", 19),
+        ("total", "2026-11-21T14:00", 20),
+        ("week", "2026-11-21T14:00", 15),
+        ("week", "2026-11-16T00:00", 15),
+        ("week", "2026-11-15T23:00", 8),
+        ("week", "2026-11-30T12:00", 29),
+        ("week", "2026-12-01T00:00", 30),
+        ("month", "2026-11-30T23:00", None),
+        ("month", "2026-12-01T00:00", 30),
+        ("day", "2026-11-01T23:00", None),
+        ("total", "2026-10-01T00:00", None),
+        ("week", "2026-11-01T12:00", None),
+        ("day", "2027-05-01T00:00", 30),
+    ],
+)
+def test_the_complete_part_ends_before_the_first_incomplete_period(granularity, through, last_day):
+    before = datetime.fromisoformat(f"{through}:00+00:00")
+    expected = Span(NOVEMBER.start, date(2026, 11, last_day)) if last_day else None
+    assert complete_part(NOVEMBER, granularity, before) == expected
+
+
+def test_the_complete_part_is_told_in_utc():
+    through = datetime.fromisoformat("2026-11-21T01:00:00+02:00")  # 23:00 UTC the day before
+    assert complete_part(NOVEMBER, "day", through) == Span(NOVEMBER.start, date(2026, 11, 19))
+
+
+@given(spans, st.sampled_from(Granularity.values), st.integers(-40, 840), st.integers(0, 23))
+def test_no_period_of_the_complete_part_is_incomplete_and_the_next_one_is(span, granularity, day, hour):
+    before = datetime(span.start.year, span.start.month, span.start.day, hour, tzinfo=UTC) + timedelta(
+        days=day
+    )
+    part = complete_part(span, granularity, before)
+    starts = list(periods(part, granularity)) if part else []
+    assert not any(is_incomplete(start, granularity, part, before) for start in starts)
+    if part != span and granularity != "total":
+        following = part.end + timedelta(days=1) if part else span.start
+        start = period_start(following, granularity, span)
+        assert start not in starts
+        assert is_incomplete(start, granularity, span, before)
 
 
 def test_a_period_is_incomplete_while_data_ends_inside_it():

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 
 def form(text: str) -> CostQueryForm:
-    return CostQueryForm(QueryDict(text), today=TODAY, catalog=Catalog())
+    return CostQueryForm(QueryDict(text), catalog=Catalog(today=TODAY))
 
 
 def query(text: str) -> CostQuery:
@@ -71,7 +71,7 @@ def test_a_query_survives_its_own_query_string():
     CostCenterFactory(name="Cursor – R&D")
     text = (
         "start=2026-01-01&end=2026-02-03&granularity=week&group_by=user&group_by=tag:team&measure=list&top=0"
-        "&compare=year&currency=USD&cost_center=Cursor%20%E2%80%93%20R%26D&user!=%3Dcmd&model=(none)"
+        "&compare=year&currency=USD&complete=1&sort=-percent&seat_activity=idle&cost_center=Cursor%20%E2%80%93%20R%26D&user!=%3Dcmd&model=(none)"
     )
     asked = query(text)
     assert query(asked.query_string()) == asked
@@ -103,6 +103,11 @@ def test_a_query_survives_its_own_query_string():
         ("currency=usd", "currency"),
         ("currency=DOLLARS", "currency"),
         ("currency=JPY", "currency"),
+        ("sort=cost", "sort"),
+        ("sort=--measure", "sort"),
+        ("sort=-", "sort"),
+        ("complete=yes", "complete"),
+        ("seat_activity=asleep", "seat_activity"),
         ("charge_type=fun", "charge_type"),
         ("model_family=Llama", "model_family"),
         ("provider=Not%20a%20slug", "provider"),
@@ -122,6 +127,12 @@ def test_a_mistake_is_an_error_of_its_own_field(text, field):
     bound = form(text)
     assert not bound.is_valid()
     assert [name for name, _ in bound.problems()] == [field]
+
+
+def test_a_sort_by_what_is_not_compared_is_dropped():
+    assert (query("sort=-change").sort, query("sort=-change").is_reversed) == ("", False)
+    assert query("sort=-change&compare=previous").sort == "change"
+    assert query("sort=-change&compare=previous").is_reversed
 
 
 def test_a_currency_is_accepted_as_long_as_there_is_no_cost_center():
