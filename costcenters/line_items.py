@@ -234,7 +234,8 @@ def _copy(cost_center_id: int, rows: list[Row]) -> None:
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         for begin in range(0, len(rows), COPY_BLOCK):
             block = io.StringIO(newline="")
-            csv.writer(block, lineterminator="\n").writerows(
+            # Ending in CRLF, the writer quotes a lone carriage return too, which COPY would refuse.
+            csv.writer(block, lineterminator="\r\n").writerows(
                 [
                     (cost_center_id, *row[:-2], r"\N" if row[-2] is None else row[-2], row[-1])
                     for row in rows[begin : begin + COPY_BLOCK]

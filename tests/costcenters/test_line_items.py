@@ -486,7 +486,7 @@ def test_details_that_the_database_spells_its_own_way_are_no_change(details, cen
     assert everything() == before
 
 
-@pytest.mark.parametrize("text", ['"', ",", "a\nb", "a\r\nb", "\\.", "\\N", "'", "  x  ", "é😀"])
+@pytest.mark.parametrize("text", ['"', ",", "a\nb", "a\rb", "a\r\nb", "\\.", "\\N", "'", "  x  ", "é😀"])
 def test_text_is_stored_as_it_is(text, center):
     items = [item(user=text, model=text)]
     replace_window(window(center), items)
