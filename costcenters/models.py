@@ -238,10 +238,19 @@ class SavedView(models.Model):
 
     class Meta:
         ordering = ["name"]
-        constraints = [models.UniqueConstraint(fields=["owner", "name"], name="saved_view_owner_name")]
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "name"], name="saved_view_owner_name"),
+            models.UniqueConstraint(
+                fields=["owner"], condition=models.Q(is_default=True), name="saved_view_one_default"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
+
+    def get_absolute_url(self) -> str:
+        """The explorer with the view's question; the view's number lets a change be saved to it."""
+        return f"{reverse('explorer')}?{self.query}&view={self.pk}"
 
 
 class Annotation(models.Model):

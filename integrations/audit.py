@@ -1,4 +1,4 @@
-"""What the audit log records of connections, prices and people. Never a credential, a fingerprint or a password."""
+"""What the audit log records of connections, prices, views and people. Never a credential, fingerprint or password."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from auditlog.registry import auditlog
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 
-from costcenters.models import CostCenter, SeatPrice
+from costcenters.models import CostCenter, SavedView, SeatPrice
 from integrations.models import Integration
 
 
@@ -18,6 +18,7 @@ def register() -> None:
         SeatPrice,
         include_fields=["cost_center", "monthly_price", "committed_seats", "effective_from", "created_by"],
     )
+    auditlog.register(SavedView, include_fields=["name", "query", "is_shared"])
     auditlog.register(
         Integration, include_fields=["cost_center", "provider", "api_url", "key_hint", "connected_by"]
     )
