@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 
-MANAGE_PEOPLE = "costcenters.manage_people"
+from costcenters.access import MANAGE_PEOPLE
 
 
 class OnebillAdminSite(AdminSite):

@@ -147,6 +147,8 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+# Above what a query string of the explorer may hold, so that its form can say so beside all other mistakes.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 DEFAULT_EXCEPTION_REPORTER_FILTER = "finops.secrets.AlwaysHidingReporterFilter"
 
 INSTALLED_APPS = [
@@ -269,8 +271,17 @@ KNOX_TOKEN_MODEL = "finops.ApiToken"  # noqa: S105
 MIGRATION_MODULES = {"knox": None}
 REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": timedelta(days=90)}
 REST_FRAMEWORK = {
+    # The token comes first: its challenge is what a 401 carries.
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "finops.api_access.BearerToken",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["finops.api_access.MayAsk"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "EXCEPTION_HANDLER": "finops.api.problem_response",
+    # The Accept header chooses; `format` is a parameter like any other.
+    "URL_FORMAT_OVERRIDE": None,
 }
 
 # Pages ----------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,198 @@
+"""What every endpoint of the API shares: its base, and errors in one shape (RFC 9457)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
+from typing import Any, NotRequired, TypedDict
+
+from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation, TooManyFieldsSent
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import APIView, set_rollback
+
+from finops.middleware import request_id
+
+API_PATH = "/api/"
+#: The type of a problem that its status says in full.
+BLANK = "about:blank"
+INVALID = "urn:onebill:problem:invalid-parameters"
+
+
+class FieldError(TypedDict):
+    """`field` names the parameter, or the path of a value in the body (`credentials.admin_api_key`)."""
+
+    field: str
+    detail: str
+
+
+class ProblemDetails(TypedDict):
+    """The body of every error. `errors` is there when fields are to blame; an empty `field` is all of them."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    errors: NotRequired[list[FieldError]]
+
+
+class Problem(exceptions.APIException):
+    """An error with a type of its own, or with fields that are to blame."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        detail: str,
+        *,
+        type: str = BLANK,
+        title: str = "",
+        errors: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        super().__init__(detail)
+        self.status_code, self.type, self.title = status.value, type, title
+        self.errors = tuple(errors)
+
+
+class InvalidParameters(Problem):
+    """`problems` are pairs of a parameter's name (empty for all of them) and a sentence."""
+
+    def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
+        super().__init__(
+            HTTPStatus.BAD_REQUEST,
+            "Some parameters cannot be understood; `errors` says which and why.",
+            type=INVALID,
+            title="Invalid parameters",
+            errors=problems,
+        )
+
+
+class ApiView(APIView):
+    """An endpoint. `permission` is what whoever asks must hold, such as `costcenters.view_reports`."""
+
+    permission: str
+
+    def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:
+        """No more than the Allow header: the schema describes the rest."""
+        return Response(status=HTTPStatus.NO_CONTENT)
+
+
+def problem_response(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
+    """REST framework's EXCEPTION_HANDLER. None for what is nobody's fault but ours."""
+    known = _as_api_exception(error)
+    if known is None:
+        return None
+    set_rollback()
+    errors = known.errors if isinstance(known, Problem) else tuple(_field_errors(known.detail))
+    if errors and not isinstance(known, Problem):
+        known = InvalidParameters(errors)
+    response = problem(
+        known.status_code,
+        _sentence(known, context),
+        type=getattr(known, "type", BLANK),
+        title=getattr(known, "title", ""),
+        errors=errors,
+    )
+    if header := getattr(known, "auth_header", None):
+        response["WWW-Authenticate"] = header
+    if wait := getattr(known, "wait", None):
+        response["Retry-After"] = str(int(wait))
+    return response
+
+
+def problem(
+    status: int,
+    detail: str,
+    *,
+    type: str = BLANK,
+    title: str = "",
+    errors: Iterable[tuple[str, str]] = (),
+) -> JsonResponse:
+    """An answer of type `application/problem+json`."""
+    body: ProblemDetails = {
+        "type": type,
+        "title": title or HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "request_id": request_id.get(),
+    }
+    if listed := [FieldError(field=field, detail=message) for field, message in errors]:
+        body["errors"] = listed
+    return JsonResponse(
+        body,
+        status=status,
+        content_type="application/problem+json",
+        json_dumps_params={"ensure_ascii": False},
+    )
+
+
+def _as_api_exception(error: Exception) -> exceptions.APIException | None:
+    match error:
+        case exceptions.APIException():
+            return error
+        case Http404():
+            return exceptions.NotFound()
+        case PermissionDenied():
+            return exceptions.PermissionDenied()
+        case TooManyFieldsSent():
+            return Problem(HTTPStatus.BAD_REQUEST, "There are more parameters than can be read.")
+        case SuspiciousOperation() | BadRequest():
+            return Problem(HTTPStatus.BAD_REQUEST, "The request is malformed.")
+    return None
+
+
+def _field_errors(detail: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """What serializers found wrong, flat: `{"a": {"b": ["No."]}}` is `("a.b", "No.")`."""
+    if isinstance(detail, Mapping):
+        for name, inner in detail.items():
+            own = "" if name == "non_field_errors" else str(name)
+            yield from _field_errors(inner, ".".join(part for part in (path, own) if part))
+    elif isinstance(detail, list):
+        for position, inner in enumerate(detail):
+            is_nested = isinstance(inner, Mapping | list)
+            yield from _field_errors(inner, f"{path}.{position}".strip(".") if is_nested else path)
+    elif path or not isinstance(detail, exceptions.ErrorDetail):
+        yield path, str(detail)
+
+
+def _sentence(error: exceptions.APIException, context: Mapping[str, Any]) -> str:
+    match error:
+        case exceptions.NotAuthenticated():
+            return "Send a token as `Authorization: Bearer TOKEN`, or log in."
+        case exceptions.NotAcceptable():
+            offered = " or ".join(renderer.media_type for renderer in context["view"].renderer_classes)
+            return f"This is answered as {offered} only: ask for that in the Accept header."
+        case exceptions.MethodNotAllowed():
+            allowed = ", ".join(context["view"].allowed_methods)
+            return f"This method is not answered here, only {allowed}."
+        case exceptions.PermissionDenied() if error.detail == error.default_detail:
+            return "Your account may not do this. Somebody who manages people can give it a role that may."
+        case exceptions.NotFound() if error.detail == error.default_detail:
+            return "There is nothing at this address."
+    return str(error.detail)
+
+
+# Django's own error pages, which under /api/ are problems as well ----------------------------------------------------
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if request.path.startswith(API_PATH):
+        return problem(HTTPStatus.BAD_REQUEST, "The request is malformed.")
+    return defaults.bad_request(request, exception)
+
+
+def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if request.path.startswith(API_PATH):
+        return problem(HTTPStatus.NOT_FOUND, "There is nothing at this address.")
+    return defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    if request.path.startswith(API_PATH):
+        return problem(
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "Something went wrong here. It was recorded under this request id; try again in a moment.",
+        )
+    return defaults.server_error(request)
