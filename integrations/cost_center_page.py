@@ -15,6 +15,7 @@ from costcenters.explorer import SumTooLargeError, report
 from costcenters.links import explorer_url
 from costcenters.models import ChargeType, CostCenter, SeatPrice
 from costcenters.periods import Granularity, Span
+from costcenters.questions import USAGE
 from finops.models import Heartbeat
 from finops.money import display
 from integrations.badges import Badge, outcome_badge, status_badge
@@ -147,7 +148,7 @@ def _bill(center: CostCenter, since: datetime, now: datetime) -> Bill | None:
     question = CostQuery(
         Span(since.date(), now.date()),
         granularity=Granularity.TOTAL.value,
-        filters=(Filter("cost_center", (center.name,)), Filter("charge_type", (ChargeType.USAGE.value,))),
+        filters=(Filter("cost_center", (center.name,)), USAGE),
         currency=center.currency,
     )
     try:

@@ -13,17 +13,16 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
-from costcenters.access import VIEW_REPORTS, require
+from costcenters.access import CONNECT_COST_CENTERS, VIEW_REPORTS, require
 from costcenters.models import CostCenter
 from integrations import connections
 from integrations.connections import NotConnected
 from integrations.cost_center_list import listed_cost_centers
 from integrations.cost_center_page import cost_center_page
+from integrations.help_page import help_page
 from integrations.http import Runtime
 from integrations.providers import PROVIDERS
 from integrations.providers.base import Provider, credential_names
-
-CONNECT_COST_CENTERS = "costcenters.connect_costcenter"
 
 
 @require_safe
@@ -69,6 +68,17 @@ def cost_center_progress(request: HttpRequest, pk: int) -> HttpResponse:
     require(request, VIEW_REPORTS)
     page = cost_center_page(get_object_or_404(CostCenter, pk=pk), timezone.now())
     return render(request, "integrations/_cost_center_update.html", {"page": page, "oob": True})
+
+
+@require_safe
+def help_cursor(request: HttpRequest) -> HttpResponse:
+    """How Cursor's numbers are to be read; `cost_center` names the one whose figures are shown."""
+    require(request, VIEW_REPORTS)
+    try:
+        page = help_page(request.GET.get("cost_center", ""), now=timezone.now())
+    except KeyError:
+        raise Http404("There is no such Cursor cost center.") from None
+    return render(request, "integrations/help_cursor.html", {"page": page})
 
 
 @sensitive_variables()
