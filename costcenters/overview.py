@@ -1,173 +1,168 @@
-"""The overview: this month, the last 30 days, who and what costs most. Asks only the explorer."""
+"""The overview: this month against the last one, the last 90 days, what the plan buys, what changed, what to ask."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
-from costcenters.catalog import Catalog
+from costcenters.catalog import Catalog, Freshness, freshness
 from costcenters.charts import Series, chart_data, series_of
-from costcenters.cost_query import CostQuery, Filter, Measure
-from costcenters.dimensions import value_label
-from costcenters.explorer import report
-from costcenters.explorer_page import TableRow, grouped_rows
-from costcenters.figures import Shown, difference, direction, percent, percent_text, share, shown
-from costcenters.links import explorer_url
-from costcenters.models import ChargeType
-from costcenters.periods import Granularity, Preset, preset_span, same_days_of_last_month, short_day
-from costcenters.report import Amounts, Figure, Report
-
-#: The provider whose usage and seats have figures of their own; the rest is "everything else".
-SEATED_PROVIDER = "cursor"
-TOP = 5
+from costcenters.links import Link, explorer_url
+from costcenters.models import CostCenter
+from costcenters.overview_cursor import Plan, plan
+from costcenters.overview_figures import SEATED_PROVIDER, Bill
+from costcenters.overview_months import MonthCard, Part, last_month, parts, this_month
+from costcenters.overview_rankings import Changes, Ranking, changes_by_kind, rankings
+from costcenters.periods import Granularity, Preset, periods, short_day
+from costcenters.questions import questions
+from costcenters.report import Fold, Report, Tally
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
-    label: str
-    value: Shown
+class FreshnessRow:
+    """How far one cost center is complete; `state` is a word (empty when all is well), `tone` its colour."""
+
+    name: str
     url: str
-    note: str = ""
-    is_estimated: bool = False
-    change: Shown | None = None
-    percent: str = ""
-    direction: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Ranking:
-    title: str
-    url: str
-    rows: tuple[TableRow, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    text: str
-    url: str
+    through: str
+    state: str
+    tone: str
 
 
 @dataclass(frozen=True, slots=True)
 class OverviewPage:
-    cards: tuple[Card, ...]
+    freshness: Freshness
+    months: tuple[MonthCard, ...]
+    parts: tuple[Part, ...]
     chart: dict[str, Any]
     legend: tuple[Series, ...]
     chart_url: str
+    incomplete: str
+    plan: Plan | None
+    changes: tuple[Changes, ...]
+    changes_days: tuple[str, str]
     rankings: tuple[Ranking, ...]
     questions: tuple[Link, ...]
+    sources: tuple[FreshnessRow, ...]
+    gaps: tuple[FreshnessRow, ...]
     currency: str
     currencies: tuple[str, ...]
     is_empty: bool
     is_new: bool
+    is_loading: bool
+    has_seated: bool
     history: Link
 
 
 def overview_page(catalog: Catalog, *, now: datetime, currency: str = "") -> OverviewPage:
-    """In `currency`, else in the one the explorer picks. Raises SumTooLargeError (SQLite only)."""
-    today = now.date()
-    wanted = currency if currency in catalog.currencies else ""
-    recent = CostQuery(
-        preset_span(Preset.DAYS_30, today), Preset.DAYS_30.value, group_by=("cost_center",), currency=wanted
-    )
-    last_days = report(recent, now=now, catalog=catalog)
-    recent = recent.in_currency(last_days.currency)
-    month = replace(
-        recent,
-        span=preset_span(Preset.MONTH_TO_DATE, today),
-        preset=Preset.MONTH_TO_DATE.value,
-        granularity=Granularity.TOTAL.value,
-        group_by=("provider", "charge_type"),
-        top=0,
-    )
-    year = replace(recent, preset=Preset.MONTHS_12.value, granularity=Granularity.MONTH.value)
-    named = (Filter("user", ("",), exclude=True),)
-    people = replace(month, group_by=("user",), filters=named, top=TOP)
-    models = replace(people, group_by=("model",), filters=(Filter("model", ("",), exclude=True), *named))
-    this_month = report(month, now=now, catalog=catalog)
-    before = report(
-        replace(month, span=same_days_of_last_month(month.span), preset=""), now=now, catalog=catalog
-    )
+    """In `currency`, else in that of the largest bill. Raises SumTooLargeError (SQLite only)."""
+    bill = Bill.read(catalog, now=now, currency=currency)
+    last_days = chart_report(bill)
     series = series_of(last_days, catalog, explorer_url)
+    year = replace(
+        bill.preset(Preset.MONTHS_12), granularity=Granularity.MONTH.value, group_by=("cost_center",)
+    )
+    recent, bought = bill.recent_span, plan(bill)
+    loading = bool(bill.freshness.loading)
     return OverviewPage(
-        cards=cards(this_month, before),
+        freshness=bill.freshness,
+        months=(this_month(bill), last_month(bill)),
+        parts=tuple(parts(bill, tracks_seats=bought is None or bought.value.tracks_seats)),
         chart=chart_data(last_days, series),
         legend=tuple(series),
-        chart_url=explorer_url(recent),
-        rankings=(
-            ranking("People, this month", report(people, now=now, catalog=catalog), catalog),
-            ranking("Models, this month", report(models, now=now, catalog=catalog), catalog),
-        ),
-        questions=questions(recent, month),
-        currency=last_days.currency,
+        chart_url=explorer_url(last_days.query),
+        incomplete=incomplete_days(last_days),
+        plan=bought,
+        changes=() if loading else tuple(changes_by_kind(bill)),
+        changes_days=(str(recent), recent.right_before().short),
+        rankings=tuple(rankings(bill)),
+        questions=questions(bill),
+        sources=tuple(source(center, now) for center in catalog.cost_centers.values()),
+        gaps=tuple(source(center, now) for center in bill.cost_centers if may_lack_cost(center, bill)),
+        currency=bill.currency,
         currencies=tuple(catalog.currencies),
-        is_empty=last_days.is_empty and this_month.is_empty and before.is_empty,
+        is_empty=not bill.days,
         is_new=not catalog.cost_centers,
+        is_loading=loading,
+        has_seated=any(c.provider == SEATED_PROVIDER for c in catalog.cost_centers.values()),
         history=Link("The last 12 months", explorer_url(year)),
     )
 
 
-def cards(month: Report, before: Report) -> tuple[Card, ...]:
-    """The month to date and its three parts; the parts add up to it."""
-    query, currency, total = month.query, month.currency, month.total.measure
-    against = Amounts(total, 0, 0, before.total.measure)
-    parts = {(row.value, child.value): child.amounts.measure for row in month.rows for child in row.children}
-    usage = parts.get((SEATED_PROVIDER, ChargeType.USAGE), Decimal(0))
-    seats = parts.get((SEATED_PROVIDER, ChargeType.SEAT), Decimal(0))
-    others = [row.value for row in month.rows if row.value != SEATED_PROVIDER]
-    own = query.narrowed("provider", SEATED_PROVIDER)
-    name = value_label("provider", SEATED_PROVIDER)
+# The chart ---------------------------------------------------------------------------------------------
 
-    def part(label: str, figure: Figure, link: CostQuery, *, note: str = "", estimated: bool = False) -> Card:
-        of_total = share(figure, total)
-        note = note or (f"{percent_text(of_total)} of this month" if of_total is not None else "")
-        return Card(label, shown(figure, Measure.BILLED, currency), explorer_url(link), note, estimated)
 
-    return (
-        Card(
-            label=f"Month to date, {month.query.span}",
-            value=shown(total, Measure.BILLED, currency),
-            url=explorer_url(replace(query.grouped_by("provider"), granularity=Granularity.DAY.value)),
-            note=f"on {short_span(before)}",
-            change=difference(against, Measure.BILLED, currency),
-            percent=percent(against),
-            direction=direction(against, Measure.BILLED),
-        ),
-        part(f"{name} usage", usage, own.narrowed("charge_type", ChargeType.USAGE).grouped_by("model")),
-        part(
-            f"{name} seats",
-            seats,
-            own.narrowed("charge_type", ChargeType.SEAT).grouped_by("user"),
-            estimated=bool(month.estimated and seats),
-        ),
-        part(
-            "Everything else",
-            total - usage - seats,
-            query,
-            note=", ".join(value_label("provider", slug) for slug in others[:4]),
-        ),
+def chart_report(bill: Bill) -> Report:
+    """The last 90 days by cost center and day as the explorer tells them, folded from the days already read.
+
+    Without tokens, line items and the split by charge type, which no chart shows.
+    """
+    query = replace(bill.preset(Preset.DAYS_90), group_by=("cost_center",))
+    span, day = query.span, Granularity.DAY.value
+    names = {center.pk: center.name for center in bill.cost_centers}
+    starts = list(periods(span, day))
+    total, in_day = Tally(), {start: Tally() for start in starts}
+    for row in bill.days:
+        if row.day >= span.start:
+            center = total.child(names[row.cost_center])
+            center.add_in(row.day, row.billed)
+            for tally in (total, in_day[row.day], center):
+                tally.measure += row.billed
+    fold = Fold(query, starts, compared=False)
+    rows, other, other_count = fold.rows(total.children)
+    return Report(
+        query=query,
+        span=span,
+        compare_span=None,
+        granularity=day,
+        currency=bill.currency,
+        currencies=tuple(bill.catalog.currencies),
+        freshness=bill.freshness,
+        periods=fold.periods(in_day, day, span, bill.complete_before),
+        rows=rows,
+        other=other,
+        other_count=other_count,
+        total=fold.amounts(total),
+        split={},
+        estimated=bill.estimated(span),
     )
 
 
-def short_span(past: Report) -> str:
-    span = past.query.span
-    return f"{span.start.day} – {short_day(span.end)}" if span.days > 1 else short_day(span.end)
+def incomplete_days(report: Report) -> str:
+    labels = [period.label for period in report.incomplete]
+    return labels[0] if len(labels) == 1 else f"{labels[0]} – {labels[-1]}" if labels else ""
 
 
-def ranking(title: str, answer: Report, catalog: Catalog) -> Ranking:
-    rows = grouped_rows(answer, series_of(answer, catalog, explorer_url))
-    return Ranking(title, explorer_url(answer.query), tuple(rows[:TOP]))
+# How far it is complete --------------------------------------------------------------------------------
 
 
-def questions(recent: CostQuery, month: CostQuery) -> tuple[Link, ...]:
-    week = replace(recent, span=recent.span, preset=Preset.DAYS_7.value)
-    named = (Filter("user", ("",), exclude=True),)
-    asked = (
-        ("Who spent the most this week?", replace(week, group_by=("user",), filters=named)),
-        ("Claude or GPT?", replace(recent, group_by=("model_family",), filters=named)),
-        ("Which kind costs most?", replace(recent, group_by=("kind",), filters=named)),
-        ("Which surface is used?", replace(recent, group_by=("surface",), filters=named)),
-        ("Usage or seats?", replace(month, group_by=("charge_type",), granularity=Granularity.DAY.value)),
+def may_lack_cost(center: CostCenter, bill: Bill) -> bool:
+    """Whether days that are compared may lack its cost: it is not read any more, others are."""
+    through = center.complete_through
+    is_read = center.status in (*CostCenter.WORKING, CostCenter.Status.DISCONNECTED)
+    return not is_read and (through is None or through < bill.complete_before)
+
+
+def source(center: CostCenter, now: datetime) -> FreshnessRow:
+    own = freshness([center], now)
+    through = center.complete_through
+    status = CostCenter.Status
+    match center.status:
+        case status.NEEDS_ATTENTION:
+            state, tone = "needs attention", "bad"
+        case status.CONNECTING:
+            state, tone = "loading history", ""
+        case status.PAUSED:
+            state, tone = "paused", "warn"
+        case status.DISCONNECTED:
+            state, tone = "disconnected", ""
+        case _:
+            state, tone = ("late", "warn") if own.is_late else ("", "")
+    return FreshnessRow(
+        name=center.name,
+        url=center.get_absolute_url(),
+        through=f"complete through {through:%H:%M} UTC · {short_day(through.date())}" if through else "",
+        state=state,
+        tone=tone,
     )
-    return tuple(Link(text, explorer_url(query)) for text, query in asked)
