@@ -1,40 +1,25 @@
-"""A report as the explorer page shows it: a sentence, a chart with its legend, and a table."""
+"""A report as the explorer page shows it: a sentence, a chart with its legend, what changed, and a table."""
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, replace
 from typing import Any
 
+from django.conf import settings
+
 from costcenters.catalog import Catalog
-from costcenters.charts import Series, chart_data, drilled, other_label, series_of, with_all
-from costcenters.cost_query import Compare, Measure
-from costcenters.dimensions import dimension, value_label
-from costcenters.figures import Shown, difference, direction, percent, percent_text, share, shown, tokens
-from costcenters.links import csv_url, explorer_url
+from costcenters.charts import Series, before_as, chart_data, series_of, share_text
+from costcenters.cost_query import CostQuery, Measure
+from costcenters.dimensions import value_label
+from costcenters.drill import drilled, pinned
+from costcenters.figures import Shown, difference, direction, percent, short_label, shown
+from costcenters.links import AS_EVER, Link, api_url, csv_url, explorer_url
 from costcenters.periods import Granularity
-from costcenters.report import Amounts, Report
-
-MOST_NAMED_VALUES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class TableRow:
-    """`meter` is the share of the largest row in whole percents, for the bar beside the figure."""
-
-    label: str
-    url: str
-    swatch: str
-    measure: Shown
-    meter: int
-    share: str
-    before: Shown
-    change: Shown
-    direction: str
-    percent: str
-    tokens: Shown
-    events: str
-    is_child: bool = False
-    is_incomplete: bool = False
+from costcenters.presentation import ChartKind, Presentation
+from costcenters.report import Report, ReportRow
+from costcenters.report_table import Column, Paging, PeriodTable, TableRow, period_table, table
+from costcenters.sentences import PERIODS, incomplete_periods, report_sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,51 +33,105 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class CurrencyLink:
-    currency: str
+class Note:
+    """A sentence below the chart, and what can be done about it."""
+
+    text: str
+    link: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a pattern in the chart means; `swatch` is the CSS class that shows it."""
+
+    swatch: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A text to take along; `id` names it in the page."""
+
+    id: str
+    label: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mover:
+    """A value whose measure changed; `percent` is `new` where nothing was before."""
+
+    label: str
     url: str
+    change: Shown
+    direction: str
+    percent: str
+
+    @property
+    def short(self) -> str:
+        return short_label(self.label)
 
 
 @dataclass(frozen=True, slots=True)
 class ExplorerPage:
+    """`figures` takes the chart's place where it is asked for as a table."""
+
     sentence: str
-    notes: tuple[str, ...]
-    first_column: str
+    notes: tuple[Note, ...]
     measure: str
     shows_tokens: bool
     shows_events: bool
     compares: bool
+    columns: tuple[Column, ...]
     rows: tuple[TableRow, ...]
     total: TableRow
+    paging: Paging | None
     split: tuple[Part, ...]
     estimated: Shown | None
-    currencies: tuple[CurrencyLink, ...]
+    currencies: tuple[Link, ...]
+    shows_chart: bool
     chart: dict[str, Any]
+    figures: PeriodTable | None
     legend: tuple[Series, ...]
+    keys: tuple[Key, ...]
+    risen: tuple[Mover, ...]
+    fallen: tuple[Mover, ...]
+    copies: tuple[Copy, ...]
     csv_url: str
     is_empty: bool
+    empty: Note
 
 
-def explorer_page(report: Report, catalog: Catalog) -> ExplorerPage:
-    query = report.query
-    series = series_of(report, catalog, explorer_url)
-    measure = query.measure
+def explorer_page(report: Report, catalog: Catalog, presentation: Presentation = AS_EVER) -> ExplorerPage:
+    query, measure = report.query, report.query.measure
+    first_page = replace(presentation, page=1)
+
+    def url_of(other: CostQuery) -> str:
+        return explorer_url(other, first_page)
+
+    asked = pinned(report)
+    series = series_of(report, catalog, url_of)
+    kind = presentation.chart
+    rows = table(report, catalog, presentation)
+    drawn = kind != ChartKind.TABLE
     return ExplorerPage(
-        sentence=sentence(report),
-        notes=tuple(notes(report)),
-        first_column=" and ".join(dimension(key).label for key in query.group_by) or "Period",
+        sentence=report_sentence(report),
+        notes=tuple(notes(report, first_page)),
         measure=str(measure.label),
         shows_tokens=measure != Measure.TOKENS,
         shows_events=measure != Measure.EVENTS,
-        compares=query.compare_span is not None,
-        rows=tuple(grouped_rows(report, series) if query.group_by else period_rows(report)),
-        total=table_row(report, report.total, label="Total"),
+        compares=report.compare_span is not None,
+        columns=rows.columns,
+        rows=rows.rows,
+        total=rows.total,
+        paging=rows.paging,
         split=tuple(
             Part(
                 label=value_label("charge_type", key),
                 amount=shown(amount, measure, report.currency),
                 share=share_text(report, amount),
-                url=explorer_url(query.narrowed("charge_type", key)),
+                url=url_of(asked.narrowed("charge_type", key)),
             )
             for key, amount in report.split.items()
         ),
@@ -100,106 +139,124 @@ def explorer_page(report: Report, catalog: Catalog) -> ExplorerPage:
         if report.estimated and measure.is_money
         else None,
         currencies=tuple(
-            CurrencyLink(code, explorer_url(query.in_currency(code)))
+            Link(code, url_of(query.in_currency(code)))
             for code in report.currencies
             if code != report.currency
         ),
-        chart=chart_data(report, series),
-        legend=tuple(series),
+        shows_chart=drawn,
+        chart=chart_data(report, series, kind) if drawn else {},
+        # Without grouping the table below has the same rows.
+        figures=period_table(report, series, first_page) if query.group_by and not drawn else None,
+        legend=tuple(series) if drawn else (),
+        keys=tuple(keys(report, series, kind)) if drawn else (),
+        risen=tuple(mover(report, row, url_of) for row in report.risen),
+        fallen=tuple(mover(report, row, url_of) for row in report.fallen),
+        copies=tuple(copies(query, first_page)),
         csv_url=csv_url(query),
         is_empty=report.is_empty,
+        empty=empty(report, first_page),
     )
 
 
-def sentence(report: Report) -> str:
-    """Such as `Billed, Cursor, by model, 23 Oct – 21 Nov 2026 UTC`."""
-    query = report.query
-    parts = [str(query.measure.label)]
-    for each in query.filters:
-        labels = [value_label(each.dimension, value) for value in each.values]
-        if len(labels) > MOST_NAMED_VALUES:
-            labels = [f"{len(labels)} values of {dimension(each.dimension).noun}"]
-        parts.append(("without " if each.exclude else "") + " or ".join(labels))
-    if query.group_by:
-        parts.append("by " + ", then ".join(dimension(key).noun for key in query.group_by))
-    parts.append(f"{query.span} UTC")
-    if query.compare_span:
-        parts.append(f"against {query.compare_span}")
-    if {*report.currencies} - {report.currency} and query.measure.is_money:
-        parts.append(f"in {report.currency}")
-    return ", ".join(parts)
+# What is said ------------------------------------------------------------------------------------------
 
 
-def notes(report: Report) -> list[str]:
-    found = []
-    if report.granularity != report.query.granularity:
-        asked, drawn = Granularity(report.query.granularity), Granularity(report.granularity)
+def notes(report: Report, presentation: Presentation) -> list[Note]:
+    query, found = report.query, []
+    periods = PERIODS[report.granularity]
+    if report.granularity != query.granularity:
+        asked, drawn = Granularity(query.granularity), Granularity(report.granularity)
         found.append(
-            f"So long a span is shown by {drawn.label.lower()} here; the CSV has every {asked.label.lower()}."
+            Note(
+                f"So long a span is shown by {drawn.label.lower()} here; "
+                f"the CSV has every {asked.label.lower()}."
+            )
         )
-    incomplete = [period.label for period in report.periods if period.is_incomplete]
-    if incomplete and not report.is_empty:
-        which = incomplete[0] if len(incomplete) == 1 else f"{incomplete[0]} – {incomplete[-1]}"
-        found.append(f"Not complete yet, drawn lighter: {which}.")
+    which, incomplete = incomplete_periods(report), report.incomplete
+    if query.only_complete:
+        url = explorer_url(replace(query, only_complete=False), presentation)
+        cut = report.span is not None and report.span.end < query.span.end
+        reach = f", up to {report.span.end.day} {report.span.end:%b}" if report.span and cut else ""
+        found.append(Note(f"Complete {periods} only{reach}.", "Show all", url))
+    elif incomplete and not report.is_empty:
+        mark = {ChartKind.LINES.value: "Dashed: ", ChartKind.TABLE.value: ""}.get(
+            presentation.chart, "Hatched: "
+        )
+        be = "is" if len(incomplete) == 1 else "are"
+        url = explorer_url(replace(query, only_complete=True), presentation)
+        if report.compare_span is not None:
+            text = f"{mark}{which} {be} not complete yet, but compared with complete {periods}."
+            found.append(Note(text, f"Compare complete {periods} only", url))
+        else:
+            found.append(Note(f"{mark}{which} {be} not complete yet.", f"Show complete {periods} only", url))
+    if query.measure == Measure.SAVINGS:
+        found.append(
+            Note(
+                "Savings are list cost minus effective cost: discounts, and for Cursor what the usage included "
+                "in the plan would have cost. The seats that buy it are not subtracted."
+            )
+        )
     return found
 
 
-def grouped_rows(report: Report, series: list[Series]) -> list[TableRow]:
+def empty(report: Report, presentation: Presentation) -> Note:
+    """Why there is nothing, and what to try."""
     query = report.query
-    first = query.group_by[0]
-    rows = []
-    for place, row in enumerate(report.rows):
-        inside = drilled(query, row.value)
-        rows.append(
-            table_row(
-                report,
-                row.amounts,
-                label=value_label(first, row.value),
-                url=explorer_url(inside),
-                swatch=series[place].swatch if place < len(series) else "other",
+    if report.span is None:
+        url = explorer_url(replace(query, only_complete=False), presentation)
+        what = PERIODS[report.granularity].removesuffix("s")
+        return Note(f"No {what} of {query.span} is complete yet.", "Show what is there", url)
+    if query.filters:
+        url = explorer_url(replace(query, filters=()), presentation)
+        return Note(
+            "Nothing was billed in this span with these filters. Try a longer span or remove a filter.",
+            "Remove all filters",
+            url,
+        )
+    return Note("Nothing was billed in this span. Try a longer one.")
+
+
+def keys(report: Report, series: list[Series], kind: str) -> list[Key]:
+    """What is drawn beside the series' own looks."""
+    found = []
+    match before_as(kind, series):
+        case "bars":
+            found.append(Key("key-before", f"paler: before, {report.compare_span}"))
+        case "series":
+            found.append(Key("key-dotted", f"dotted: before, {report.compare_span}"))
+        case "total":
+            if len(series) > 1:
+                found.append(Key("key-total", "Total"))
+            found.append(Key("key-dotted", f"dotted: total before, {report.compare_span}"))
+    if report.incomplete:
+        is_hatched = kind in (ChartKind.BARS, ChartKind.CUMULATIVE)
+        found.append(
+            Key(
+                "key-hatched" if is_hatched else "key-dashed",
+                f"{'hatched' if is_hatched else 'dashed'}: not complete yet",
             )
         )
-        for child in row.children:
-            second = query.group_by[1]
-            deeper = inside.narrowed(second, child.value).grouped_by()
-            label = value_label(second, child.value)
-            line = table_row(report, child.amounts, label=label, url=explorer_url(deeper))
-            rows.append(replace(line, is_child=True))
-    if report.other:
-        url = explorer_url(with_all(query))
-        label = other_label(report.other_count)
-        rows.append(table_row(report, report.other.amounts, label=label, url=url, swatch="other"))
-    return rows
+    return found
 
 
-def period_rows(report: Report) -> list[TableRow]:
-    return [
-        replace(table_row(report, period.amounts, label=period.label), is_incomplete=period.is_incomplete)
-        for period in report.periods
-    ]
-
-
-def table_row(report: Report, amounts: Amounts, *, label: str, url: str = "", swatch: str = "") -> TableRow:
-    measure, currency = report.query.measure, report.currency
-    compared = report.query.compare != Compare.NONE
-    largest = max((row.amounts.measure for row in report.rows), default=report.total.measure)
-    of_largest = share(amounts.measure, largest)
-    return TableRow(
-        label=label,
-        url=url,
-        swatch=swatch,
-        measure=shown(amounts.measure, measure, currency),
-        meter=max(0, min(100, round(of_largest))) if of_largest and report.query.group_by else 0,
-        share=share_text(report, amounts.measure),
-        before=shown(amounts.before, measure, currency) if amounts.before is not None else Shown(""),
-        change=difference(amounts, measure, currency),
-        direction=direction(amounts, measure),
-        percent=percent(amounts) if compared else "",
-        tokens=tokens(amounts.tokens),
-        events=f"{amounts.events:,}",
+def mover(report: Report, row: ReportRow, url_of: Any) -> Mover:
+    query, key = pinned(report), report.query.group_by[0]
+    return Mover(
+        label=value_label(key, row.value),
+        url=url_of(drilled(query, row.value)),
+        change=difference(row.amounts, query.measure, report.currency),
+        direction=direction(row.amounts, query.measure),
+        percent=percent(row.amounts) if row.amounts.before else "new",
     )
 
 
-def share_text(report: Report, part: Any) -> str:
-    of_total = share(part, report.total.measure)
-    return "–" if of_total is None else percent_text(of_total)
+def copies(query: CostQuery, presentation: Presentation) -> list[Copy]:
+    """The question as texts to take along: with the scheme and host people know the product by."""
+    link = settings.SITE_URL + explorer_url(query, replace(presentation, view=None))
+    call = settings.SITE_URL + api_url(query)
+    curl = f'curl -H "Authorization: Bearer $ONEBILL_TOKEN" {shlex.quote(call)}'
+    return [
+        Copy("copy-link", "Link", link),
+        Copy("copy-api", "API call", call),
+        Copy("copy-curl", "curl", curl),
+    ]

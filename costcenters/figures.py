@@ -20,6 +20,11 @@ class Shown:
     def __str__(self) -> str:
         return self.text
 
+    @property
+    def is_tiny(self) -> bool:
+        """Whether the text only says that it is less than the smallest unit."""
+        return self.text.startswith(("<", ">"))
+
 
 def shown(figure: Figure, measure: Measure, currency: str) -> Shown:
     """An amount rounded to the currency's decimals, tokens in millions, line items in full."""
@@ -30,6 +35,21 @@ def shown(figure: Figure, measure: Measure, currency: str) -> Shown:
         is_whole = rounded[0] not in "<>" and digits == sum(character.isdigit() for character in exact)
         return Shown(rounded, "" if is_whole else f"{exact} {currency}")
     return tokens(figure) if measure == Measure.TOKENS else Shown(f"{figure:,}".replace("-", "−"))
+
+
+#: Longer labels are cut in the middle: ids often differ at their ends.
+MOST_CHARACTERS = 40
+KEPT_AT_END = 14
+
+
+def short_label(label: str) -> str:
+    """At most 40 characters: the middle is left out, of an e-mail address the middle of its domain."""
+    if len(label) <= MOST_CHARACTERS:
+        return label
+    local, at, domain = label.rpartition("@")
+    if at and " " not in label and len(local) <= MOST_CHARACTERS - 8:
+        return f"{local}@…{domain[len(local) + 2 - MOST_CHARACTERS :]}"
+    return f"{label[: MOST_CHARACTERS - KEPT_AT_END - 1]}…{label[-KEPT_AT_END:]}"
 
 
 def tokens(count: int) -> Shown:
@@ -61,7 +81,7 @@ def percent(amounts: Amounts) -> str:
 
 
 def percent_text(value: Decimal) -> str:
-    step = Decimal(1) if abs(value) >= 10 else Decimal("0.1")
+    step = Decimal(1) if abs(value) >= Decimal("9.95") else Decimal("0.1")
     with localcontext(EXACT):
         rounded = value.quantize(step, ROUND_HALF_UP)
     return f"{rounded:,} %".replace("-", "−")
@@ -70,6 +90,17 @@ def percent_text(value: Decimal) -> str:
 def share(part: Figure, whole: Figure) -> Decimal | None:
     """Percent of the whole; None when there is no whole."""
     return Decimal(part) * 100 / Decimal(whole) if whole else None
+
+
+def meter(part: Figure, largest: Figure) -> int:
+    """The share of the largest in whole percents, for a bar; 0 for less than nothing."""
+    of_largest = share(part, largest)
+    return max(0, min(100, round(of_largest))) if of_largest else 0
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Such as `1 value`, `2,570 values`; `many` is for a plural that does not end in s."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
 
 
 def direction(amounts: Amounts, measure: Measure) -> str:
