@@ -6,6 +6,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
 VIEW_REPORTS = "costcenters.view_reports"
+CONNECT_COST_CENTERS = "costcenters.connect_costcenter"
+MANAGE_PEOPLE = "costcenters.manage_people"
 
 
 def require(request: HttpRequest, permission: str) -> None:

@@ -9,8 +9,8 @@ from itertools import groupby
 
 from costcenters.cost_query import CostQuery, Measure
 from costcenters.dimensions import dimension, value_label
-from costcenters.explorer_controls import Chip
-from costcenters.figures import Shown, shown, tokens
+from costcenters.explorer_controls import ChipGroup, query_chips, single_chip
+from costcenters.figures import Shown, counted, shown, tokens
 from costcenters.line_item_list import LineItemList, LineItemQuery
 from costcenters.line_item_words import details, explanation
 from costcenters.links import Link, csv_url, explorer_url, line_items_url
@@ -76,7 +76,7 @@ class LineItemsPage:
     sentence: str
     totals: tuple[Total, ...]
     notes: tuple[str, ...]
-    chips: tuple[Chip, ...]
+    chips: tuple[ChipGroup, ...]
     days: tuple[Day, ...]
     place: str
     newer_url: str
@@ -115,7 +115,7 @@ def line_items_page(found: LineItemList, presentation: Presentation, *, today: d
         sentence=sentence(wanted, scope),
         totals=totals(found),
         notes=tuple(notes(found)),
-        chips=tuple(chips(start, url)),
+        chips=tuple(chips(start, at, presentation)),
         days=tuple(days(found, presentation)),
         place=place(found),
         newer_url=url(replace(start, before=found.newer)) if found.newer else "",
@@ -186,22 +186,13 @@ def place(found: LineItemList) -> str:
     return f"{first:,} – {found.skipped + count:,} of {total:,}"
 
 
-def chips(start: LineItemQuery, url: Callable[[LineItemQuery], str]) -> Iterator[Chip]:
-    query = start.query
-    for each in query.filters:
-        if len(each.values) > MOST_CHIPS:
-            rest = tuple(other for other in query.filters if other != each)
-            verb = "is none of" if each.exclude else "is one of"
-            yield Chip(
-                f"{dimension(each.dimension).label} {verb} {len(each.values)}",
-                url(replace(start, query=replace(query, filters=rest))),
-            )
-            continue
-        for value in each.values:
-            without = replace(start, query=query.without(each, value))
-            yield Chip(each.sentence(value), url(without))
+def chips(
+    start: LineItemQuery, at: Callable[[CostQuery], str], presentation: Presentation
+) -> Iterator[ChipGroup]:
+    yield from query_chips(start.query, at, most=MOST_CHIPS)
     if start.resource:
-        yield Chip(f"Resource is {start.resource}", url(replace(start, resource="")))
+        url = list_url(replace(start, resource=""), presentation)
+        yield single_chip(f"Resource is {start.resource}", url)
 
 
 def days(found: LineItemList, presentation: Presentation) -> Iterator[Day]:
@@ -213,8 +204,7 @@ def days(found: LineItemList, presentation: Presentation) -> Iterator[Day]:
         summary = ""
         if figures:
             billed = shown(units_from_nanos(figures[FIGURES.index("billed_cost")]), Measure.BILLED, currency)
-            count = figures[-1]
-            summary = f"{count:,} line item{'' if count == 1 else 's'}, billed {billed}"
+            summary = f"{counted(figures[-1], 'line item')}, billed {billed}"
         yield Day(
             label=f"{day:%A}, {long_day(day)}",
             url=list_url(in_day, presentation) if wanted.query.span.days > 1 else "",

@@ -17,6 +17,7 @@ from costcenters.overview_rankings import Changes, Ranking, changes_by_kind, ran
 from costcenters.periods import Granularity, Preset, periods, short_day
 from costcenters.questions import questions
 from costcenters.report import Fold, Report, Tally
+from costcenters.sentences import incomplete_periods
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def overview_page(catalog: Catalog, *, now: datetime, currency: str = "") -> Ove
         chart=chart_data(last_days, series),
         legend=tuple(series),
         chart_url=explorer_url(last_days.query),
-        incomplete=incomplete_days(last_days),
+        incomplete=incomplete_periods(last_days),
         plan=bought,
         changes=() if loading else tuple(changes_by_kind(bill)),
         changes_days=(str(recent), recent.right_before().short),
@@ -127,11 +128,6 @@ def chart_report(bill: Bill) -> Report:
         split={},
         estimated=bill.estimated(span),
     )
-
-
-def incomplete_days(report: Report) -> str:
-    labels = [period.label for period in report.incomplete]
-    return labels[0] if len(labels) == 1 else f"{labels[0]} – {labels[-1]}" if labels else ""
 
 
 # How far it is complete --------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from decimal import Decimal
 from costcenters.catalog import SEAT_DAYS
 from costcenters.cost_query import CostQuery, Filter, Measure
 from costcenters.dimensions import SEAT_ACTIVITIES
-from costcenters.figures import Shown, tokens
+from costcenters.figures import Shown, counted, tokens
 from costcenters.links import Link, LinkedFigure, explorer_url
 from costcenters.models import ChargeType, CostCenter, SeatPrice
 from costcenters.overview_figures import Bill, MonthRow
@@ -132,7 +132,7 @@ def unit_costs(bill: Bill) -> tuple[UnitCost, ...]:
         UnitCost(
             "active user",
             per(bill, cost, Decimal(len(active))),
-            f"{counted(len(active), 'user', 'users')} with an event this month",
+            f"{counted(len(active), 'user')} with an event this month",
             explorer_url(own(bill, USAGE, NAMED, group_by=("user",))),
         ),
         UnitCost(
@@ -155,10 +155,6 @@ def per(bill: Bill, cost: Decimal, count: Decimal) -> Shown:
     if count <= 0:
         return Shown("–")
     return bill.shown(EXACT.quantize(EXACT.divide(cost, count), NANO))
-
-
-def counted(count: int, one: str, many: str) -> str:
-    return f"{count:,} {one if count == 1 else many}"
 
 
 def usage(bill: Bill) -> Iterable[MonthRow]:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from costcenters.cost_query import Filter, Measure
 from costcenters.dimensions import dimension, value_label
 from costcenters.drill import drilled
-from costcenters.figures import Shown, difference, direction, share, short_label
+from costcenters.figures import Shown, difference, direction, meter, short_label
 from costcenters.links import explorer_url
 from costcenters.overview_figures import SEATED_PROVIDER, Bill, RecentRow, changes, ranking
 from costcenters.questions import NAMED, OF_PROVIDER, changed
@@ -97,12 +97,11 @@ def ranked_by(
     largest = found[0][1].measure if found else 0
 
     def row(value: str, tally: Tally) -> RankedRow:
-        of_largest = share(tally.measure, largest)
         return RankedRow(
             label=value_label(key, value),
             url=explorer_url(drilled(query, value)),
             amount=bill.shown(units_from_nanos(tally.measure)),
-            meter=max(0, min(100, round(of_largest))) if of_largest else 0,
+            meter=meter(tally.measure, largest),
         )
 
     rows = tuple(row(value, tally) for value, tally in found[:TOP])

@@ -11,7 +11,7 @@ import factory
 from django.contrib.auth.models import Group, Permission, User
 from factory.django import DjangoModelFactory
 
-from costcenters.models import ChargeType, CostCenter, DailyCost, TagSet
+from costcenters.models import ChargeType, CostCenter, DailyCost, SavedView, TagSet
 
 PASSWORD = "correct horse battery"
 
@@ -80,3 +80,12 @@ class DailyCostFactory(DjangoModelFactory[DailyCost]):
     effective_cost = factory.SelfAttribute("billed_cost")
     list_cost = factory.SelfAttribute("billed_cost")
     line_items = 1
+
+
+class SavedViewFactory(DjangoModelFactory[SavedView]):
+    class Meta:
+        model = SavedView
+
+    owner = factory.SubFactory(UserFactory, role="Viewer")
+    name = factory.Sequence(lambda n: f"View {n}")
+    query = "preset=30d&group_by=model"

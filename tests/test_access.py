@@ -8,12 +8,12 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from tests.factories import CostCenterFactory, UserFactory
+from tests.factories import CostCenterFactory, SavedViewFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 ROLES = ("Viewer", "Editor", "Admin")
 #: What stands for each part of an address.
-PARTS = {"pk": "1", "provider": "cursor", "uidb64": "MQ", "token": "set-password"}
+PARTS = {"pk": "1", "provider": "cursor", "uidb64": "MQ", "token": "set-password", "key": "user"}
 
 #: Addresses open to everybody.
 OPEN = {
@@ -31,6 +31,15 @@ LEAST = {
     "explorer": "Viewer",
     "explorer-csv": "Viewer",
     "explorer-values": "Viewer",
+    "line-items": "Viewer",
+    "saved-views": "Viewer",
+    "saved-view-new": "Viewer",
+    "saved-view-rename": "Viewer",
+    "saved-view-change": "Viewer",
+    "saved-view-update": "Viewer",
+    "saved-view-delete": "Viewer",
+    "saved-view-tile": "Viewer",
+    "help-cursor": "Viewer",
     "cost-centers": "Viewer",
     "cost-center": "Viewer",
     "cost-center-progress": "Viewer",
@@ -39,6 +48,12 @@ LEAST = {
     "logout": "",
     "password_change": "",
     "password_change_done": "",
+}
+#: Of these, what only takes what is sent.
+POST_ONLY = {"saved-view-rename", "saved-view-change", "saved-view-update"}
+#: Addresses of the API, which answers by status alone; the least role likewise.
+API = {
+    "api-costs": "Viewer",
 }
 
 
@@ -65,7 +80,7 @@ def center():
 
 
 def test_the_tables_above_name_every_address():
-    assert set(addresses()) == OPEN | set(LEAST)
+    assert set(addresses()) == OPEN | set(LEAST) | set(API)
 
 
 @pytest.mark.parametrize("name", sorted(LEAST))
@@ -77,21 +92,35 @@ def test_strangers_are_led_to_the_log_in(client: Client, center, name):
         assert "/login/" in response["Location"]
 
 
+@pytest.mark.parametrize("name", sorted(API))
+def test_strangers_are_refused_by_the_api(client: Client, name):
+    url = addresses()[name]
+
+    for response in (client.get(url), client.post(url), client.options(url)):
+        assert response.status_code == 401, name
+        assert response["WWW-Authenticate"].startswith("Bearer"), name
+
+
 @pytest.mark.parametrize("name", sorted(OPEN))
 def test_some_addresses_are_open(client: Client, name):
     assert client.get(addresses()[name]).status_code in (200, 503), name
 
 
 @pytest.mark.parametrize("role", ["", *ROLES])
-@pytest.mark.parametrize("name", sorted(LEAST))
+@pytest.mark.parametrize("name", sorted(LEAST | API))
 def test_people_see_what_their_role_allows(client: Client, center, name, role):
-    client.force_login(UserFactory(role=role))
-    least = LEAST[name]
+    user = UserFactory(role=role)
+    client.force_login(user)
+    SavedViewFactory(pk=1, owner=user)
+    least = (LEAST | API)[name]
     may = not least or (bool(role) and ROLES.index(role) >= ROLES.index(least))
+    ask = client.post if name in POST_ONLY else client.get
 
-    status = client.get(addresses()[name]).status_code
+    status = ask(addresses()[name]).status_code
 
-    assert status in ({200, 405} if may else {403}), (name, role, status)
+    # What is sent empty is refused by its form or changes nothing.
+    allowed = {302, 400} if name in POST_ONLY else {200, 405}
+    assert status in (allowed if may else {403}), (name, role, status)
 
 
 @pytest.mark.parametrize("role", ["", "Viewer"])
