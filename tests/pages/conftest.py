@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 from tests.conftest import find_chromium
 from tests.factories import PASSWORD
@@ -36,18 +36,24 @@ def expected_errors() -> list[str]:
 
 @pytest.fixture
 def page(browser: Browser, live_server: Any, expected_errors: list[str]) -> Iterator[Page]:
-    """A fresh tab whose relative addresses are the live server's. Console errors, CSP violations and uncaught
-    exceptions fail the test at its end."""
+    """A fresh tab whose relative addresses are the live server's. Console errors, CSP violations, uncaught exceptions
+    and failed requests fail the test at its end."""
     context = browser.new_context(base_url=live_server.url, viewport={"width": 1440, "height": 1000})
     tab = context.new_page()
     tab.set_default_timeout(10_000)
     errors: list[str] = []
     tab.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.on("requestfailed", lambda request: errors.extend(failure(request)))
     yield tab
     context.close()
     unexpected = [error for error in errors if not any(part in error for part in expected_errors)]
     assert unexpected == []
+
+
+def failure(request: Request) -> list[str]:
+    """What is wrong with a request that failed: nothing when it was given up for a newer one, or is a download."""
+    return [] if request.failure == "net::ERR_ABORTED" else [f"{request.failure}: {request.url}"]
 
 
 @pytest.fixture
