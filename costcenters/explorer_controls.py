@@ -54,6 +54,8 @@ KEPT = ("sort", "view")
 DROPPED = ("page",)
 #: More values of one filter are told as one chip that opens.
 MOST_CHIPS = 3
+#: Still more are told by their number alone: each value's chip holds the addresses of all the others.
+MOST_CHIPS_INSIDE = 20
 #: Tags that have their picker in the row; the others are behind one more button.
 MOST_TAGS = 6
 #: Where people begin anew: with a parameter, so that it does not lead to their default view.
@@ -280,16 +282,15 @@ def query_chips(
     query: CostQuery,
     url_of: Callable[[CostQuery], str],
     pickers: Iterable[Picker] = (),
-    most: int | None = None,
 ) -> Iterable[ChipGroup]:
-    """`url_of` is where the page asks another question. A filter of more than `most` values is a single chip."""
+    """`url_of` is where the page asks another question. A filter of very many values is a single chip."""
     ids = {picker.key: picker.id for picker in pickers}
     for each in query.filters:
         of_how_many = f"{'is none of' if each.exclude else 'is one of'} {len(each.values)}"
         summary = f"{dimension(each.dimension).label} {of_how_many}"
         remove_url = url_of(replace(query, filters=tuple(other for other in query.filters if other != each)))
-        if most is not None and len(each.values) > most:
-            yield single_chip(summary, remove_url)
+        if len(each.values) > MOST_CHIPS_INSIDE:
+            yield replace(single_chip(summary, remove_url), opens=ids.get(each.dimension, ""))
             continue
         yield ChipGroup(
             summary=summary,

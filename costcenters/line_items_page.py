@@ -23,8 +23,6 @@ from finops.money import plain, units_from_nanos
 
 #: A link to one resource (a conversation) out of a longer span looks this many days around the line item.
 DAYS_AROUND = timedelta(days=15)
-#: More values of one filter are told as one: each chip's address holds all the others.
-MOST_CHIPS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +187,7 @@ def place(found: LineItemList) -> str:
 def chips(
     start: LineItemQuery, at: Callable[[CostQuery], str], presentation: Presentation
 ) -> Iterator[ChipGroup]:
-    yield from query_chips(start.query, at, most=MOST_CHIPS)
+    yield from query_chips(start.query, at)
     if start.resource:
         url = list_url(replace(start, resource=""), presentation)
         yield single_chip(f"Resource is {start.resource}", url)

@@ -355,3 +355,11 @@ def test_the_first_page_is_small(viewer):
     assert {"css/app.css", "js/explorer.js", "js/chart.js"} <= set(own)
     sizes = {name: len(gzip.compress(Path(str(finders.find(name))).read_bytes())) for name in own}
     assert len(page.encode()) + sum(sizes.values()) < 100_000, (len(page.encode()), sizes)
+
+
+def test_hundreds_of_values_of_one_filter_keep_the_page_light(viewer):
+    DailyCostFactory(user="u7")
+    values = "&".join(f"user=u{n}" for n in range(400))
+    response = viewer.get(f"/explorer/?{values}")
+    assert "User is one of 400" in response.text
+    assert len(response.content) < 300_000
