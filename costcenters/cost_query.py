@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from urllib.parse import urlencode
+from functools import lru_cache
+from urllib.parse import quote_plus
 
 from django.db import models
 
@@ -187,4 +188,10 @@ class CostQuery:
 
 
 def encode(parameters: Iterable[tuple[str, str]]) -> str:
-    return urlencode(list(parameters), safe="!:()@,")
+    return "&".join([f"{quoted(name)}={quoted(value)}" for name, value in parameters])
+
+
+@lru_cache(maxsize=2048)
+def quoted(text: str) -> str:
+    """Kept, since the hundreds of addresses of a page differ in one or two of their parameters."""
+    return quote_plus(text, safe="!:()@,")

@@ -31,8 +31,8 @@ def shown(figure: Figure, measure: Measure, currency: str) -> Shown:
     if isinstance(figure, Decimal):
         exact = plain(figure)
         rounded = display(figure, currency)
-        digits = sum(character.isdigit() for character in rounded.replace(",", ""))
-        is_whole = rounded[0] not in "<>" and digits == sum(character.isdigit() for character in exact)
+        digits = sum(map(str.isdigit, rounded))
+        is_whole = rounded[0] not in "<>" and digits == sum(map(str.isdigit, exact))
         return Shown(rounded, "" if is_whole else f"{exact} {currency}")
     return tokens(figure) if measure == Measure.TOKENS else Shown(f"{figure:,}".replace("-", "−"))
 

@@ -5,7 +5,7 @@ Never a float. Rounding happens on display only; totals are sums of exact values
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, InvalidOperation, localcontext
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -82,8 +82,7 @@ def display(units: Decimal, currency: str) -> str:
     size = abs(units)
     if 0 < size < smallest:
         return f"{'> −' if units < 0 else '< '}{symbol}{smallest}"
-    with localcontext(EXACT):
-        return f"{sign}{symbol}{size.quantize(smallest, ROUND_HALF_UP):,}"
+    return f"{sign}{symbol}{size.quantize(smallest, ROUND_HALF_UP, EXACT):,}"
 
 
 class AmountField(models.BigIntegerField):  # type: ignore[type-arg]

@@ -281,7 +281,8 @@
     const head = element("p", heading(drawing, period));
     if (period.isIncomplete) head.append(element("span", " · not complete yet"));
     if (period.before) head.append(element("span", ` against ${period.before}`));
-    const table = element("table");
+    const isGrouped = data.series.some((each) => each.url);
+    const table = element("table", "", isCompared && isGrouped ? "wide" : "");
     const row = (className, ...cells) => {
       const line = element("tr", "", className);
       for (const cell of cells) line.append(cell instanceof Node ? cell : element("td", cell));
@@ -290,11 +291,10 @@
     };
     if (isCompared) {
       const titles = element("tr");
-      for (const title of ["", "Now", "Before", "Change"]) titles.append(element("th", title));
+      for (const title of ["", "Now", ...(isGrouped ? ["Share"] : []), "Before", "Change"]) titles.append(element("th", title));
       table.append(titles);
     }
-    const figures = (now, was) => [write(now), ...(isCompared ? [write(was), signed(write, now - was)] : [percent(now, total)])];
-    const isGrouped = data.series.some((each) => each.url);
+    const figures = (now, was) => [write(now), percent(now, total), ...(isCompared ? [write(was), signed(write, now - was)] : [])];
     if (isGrouped) {
       const most = Math.max(3, Math.floor((innerHeight - 130) / 20));
       const cut = series.length > most ? most - 1 : series.length;
@@ -310,9 +310,9 @@
         row("rest", `${rest.length} smaller`, ...figures(sum("now"), sum("before")));
       }
     }
-    const last = [write(total)];
-    if (isCompared) last.push(write(before), `${signed(write, total - before)}${before ? ` (${percent(total - before, before)})` : ""}`);
-    else if (isGrouped) last.push("");
+    const last = isGrouped ? [write(total), ""] : [write(total)];
+    const change = total - before;
+    if (isCompared) last.push(write(before), `${signed(write, change)}${before ? ` (${change > 0n ? "+" : ""}${percent(change, before)})` : ""}`);
     row("total", "Total", ...last);
     return [head, table];
   }

@@ -20,13 +20,13 @@
   const get = (address, context) => htmx.ajax("GET", address, context).catch(() => {});
   const ask = () => htmx.trigger(byId("query"), "asked");
 
-  function go(address) {
+  function go(address, from = document.activeElement) {
     const url = new URL(address, location.href);
     if (url.origin !== location.origin || url.pathname !== location.pathname) {
       location.assign(url);
       return;
     }
-    wanted = place(document.activeElement);
+    wanted = place(from);
     get(url.pathname + url.search, { source: explorer, target: explorer, swap: "innerHTML show:none" });
   }
 
@@ -50,7 +50,7 @@
       }
     } else if (link.origin === location.origin && link.pathname === location.pathname) {
       event.preventDefault();
-      go(link.href);
+      go(link.href, link);
     }
   });
 
@@ -87,6 +87,8 @@
     if (wanted && (document.activeElement === document.body || document.activeElement === null)) {
       (document.querySelector(wanted) ?? byId("report")).focus({ preventScroll: true });
     }
+    // Another page of the table is read from its top; the link to the next one keeps the focus below.
+    if (wanted?.startsWith("#report nav")) document.querySelector("#report .rows")?.scrollIntoView();
     wanted = null;
   }
 

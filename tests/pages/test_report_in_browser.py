@@ -105,8 +105,15 @@ def test_a_comparison_tells_what_was_before(explorer):
     page.keyboard.press("ArrowRight")
     tip = page.locator(".chart-tip")
     expect(tip.locator("p")).to_contain_text("against")
+    expect(tip.locator("tr").first).to_have_text("NowShareBeforeChange")
+    expect(tip.locator("tr").nth(1)).to_have_text("composer-2.5-fast$13.5036 %$20.50−$7.00")
     expect(tip.locator("tr.total")).to_have_text("Total$37.50$58.50−$21.00 (−36 %)")
     expect(page.locator(".legend .key").first).to_contain_text("paler: before")
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.get_by_role("application").focus()
+    page.keyboard.press("ArrowRight")
+    expect(tip).to_be_visible()
+    assert tip.evaluate("each => each.scrollWidth <= each.clientWidth")
 
 
 def test_a_click_on_a_bar_drills_in_without_leaving(explorer):
@@ -236,6 +243,16 @@ def test_the_table_is_sorted_by_its_head_and_keeps_the_focus(explorer):
     expect(head).to_have_attribute("aria-sort", "ascending")
     assert asked(page.url)["sort"] == ["-events"]
     expect(page.get_by_role("heading", level=2)).to_contain_text("sorted by events, smallest first")
+
+
+def test_the_next_page_of_a_table_is_read_from_its_top(explorer):
+    for n in range(205):
+        DailyCostFactory(user=f"person{n}", model="o3", day=datetime.now(UTC).date())
+    page = explorer("preset=7d&group_by=user&top=0")
+    page.get_by_role("link", name="Next").click()
+    expect(page.locator(".paging")).to_contain_text("rows 201–217 of 217")
+    expect(page.locator(".rows thead th").first).to_be_in_viewport()
+    expect(page.locator(".rows tbody tr").first).to_be_in_viewport()
 
 
 def test_the_head_of_a_long_table_stays_in_sight(explorer):
