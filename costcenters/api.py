@@ -19,7 +19,7 @@ from costcenters.catalog import Catalog, Freshness
 from costcenters.cost_query import CostQuery
 from costcenters.dimensions import value_label
 from costcenters.explorer import SumTooLargeError, report
-from costcenters.explorer_csv import Export
+from costcenters.explorer_page.export import Export
 from costcenters.periods import Span
 from costcenters.query_form import CostQueryForm
 from costcenters.report import Amounts, Figure, Period, Report, ReportRow

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from costcenters.cost_query import CostQuery, encode
-from costcenters.figures import Shown
+from costcenters.display.figures import Shown
 from costcenters.presentation import Presentation
 
 AS_EVER = Presentation()

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from django.urls import path
 
-from costcenters import saved_view_pages, views
+from costcenters import views
+from costcenters.saved_views import pages as saved_view_pages
 
 urlpatterns = [
     path("", views.overview, name="overview"),

@@ -15,18 +15,18 @@ from costcenters.access import VIEW_REPORTS, require
 from costcenters.catalog import Catalog, freshness
 from costcenters.dimensions import is_dimension
 from costcenters.explorer import SumTooLargeError, report
-from costcenters.explorer_controls import controls, typed_url
-from costcenters.explorer_csv import Export
-from costcenters.explorer_page import explorer_page
-from costcenters.filter_picker import Wanted, blank_picker, picker_page
-from costcenters.line_item_form import LineItemForm
-from costcenters.line_item_list import line_item_list
-from costcenters.line_items_page import line_items_page
+from costcenters.explorer_page.controls import controls, typed_url
+from costcenters.explorer_page.export import Export
+from costcenters.explorer_page.filter_picker import Wanted, blank_picker, picker_page
+from costcenters.explorer_page.page import explorer_page
+from costcenters.line_item_page.form import LineItemForm
+from costcenters.line_item_page.listing import line_item_list
+from costcenters.line_item_page.page import line_items_page
 from costcenters.links import AS_EVER, explorer_url
-from costcenters.overview import overview_page
+from costcenters.overview.page import overview_page
 from costcenters.query_form import CostQueryForm
-from costcenters.saved_view_menu import saved_views_menu
-from costcenters.saved_views import default_view_url, pinned_for
+from costcenters.saved_views.menu import saved_views_menu
+from costcenters.saved_views.store import default_view_url, pinned_for
 from costcenters.scope import Scope
 
 

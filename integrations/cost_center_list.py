@@ -9,8 +9,8 @@ from django.db.models import Count
 
 from costcenters.catalog import Catalog
 from costcenters.cost_query import CostQuery, Measure
+from costcenters.display.figures import Shown, shown
 from costcenters.explorer import SumTooLargeError, report
-from costcenters.figures import Shown, shown
 from costcenters.links import explorer_url
 from costcenters.models import CostCenter
 from costcenters.periods import Granularity, Preset, preset_span

@@ -14,8 +14,8 @@ from costcenters.cost_query import CostQuery, Filter
 from costcenters.explorer import SumTooLargeError, report
 from costcenters.links import explorer_url
 from costcenters.models import ChargeType, CostCenter, SeatPrice
+from costcenters.overview.questions import USAGE
 from costcenters.periods import Granularity, Span
-from costcenters.questions import USAGE
 from finops.models import Heartbeat
 from finops.money import display
 from integrations.badges import Badge, outcome_badge, status_badge

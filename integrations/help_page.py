@@ -16,12 +16,12 @@ from django.db.models import Count, Max, Q, Sum
 from costcenters.catalog import SEAT_DAYS, Catalog, Freshness, freshness
 from costcenters.cost_query import CostQuery, Filter, Measure
 from costcenters.dimensions import MODEL_FAMILIES, OTHER_FAMILY
+from costcenters.display.figures import shown
 from costcenters.explorer import SumTooLargeError, report
-from costcenters.figures import shown
 from costcenters.links import LinkedFigure, explorer_url
 from costcenters.models import ChargeType, CostCenter, SeatPrice
+from costcenters.overview.questions import IDLE, SEATS, USAGE
 from costcenters.periods import Granularity, Preset, Span, long_day, preset_span
-from costcenters.questions import IDLE, SEATS, USAGE
 from costcenters.report import Report
 from costcenters.scope import sums_in_range
 from finops.money import display, nanos_from_units, units_from_nanos

@@ -11,12 +11,12 @@ from types import SimpleNamespace
 import pytest
 
 from costcenters.catalog import Catalog
-from costcenters.charts import chart_data, series_of
 from costcenters.dimensions import MODEL_FAMILIES, model_family
-from costcenters.drill import drilled
-from costcenters.figures import percent_text, short_label
+from costcenters.display.charts import chart_data, series_of
+from costcenters.display.drill import drilled
+from costcenters.display.figures import percent_text, short_label
+from costcenters.display.looks import KNOWN, LOOKS, NO_VALUE, look
 from costcenters.links import explorer_url
-from costcenters.looks import KNOWN, LOOKS, NO_VALUE, look
 from costcenters.models import ChargeType
 from integrations.sandbox.activity import KINDS, MODELS
 from integrations.sandbox.company import Company

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from costcenters.catalog import Catalog
 from costcenters.cost_query import NO_VALUE, encode
 from costcenters.dimensions import DIMENSIONS
-from costcenters.explorer_controls import controls, values_url
+from costcenters.explorer_page.controls import controls, values_url
 from costcenters.models import SavedView
 from costcenters.query_form import CostQueryForm
 from tests.factories import CostCenterFactory, DailyCostFactory, TagSetFactory, UserFactory

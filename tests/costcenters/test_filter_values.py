@@ -9,7 +9,7 @@ import pytest
 from django.http import QueryDict
 
 from costcenters.catalog import Catalog
-from costcenters.filter_values import FilterValues, values_of
+from costcenters.explorer_page.filter_values import FilterValues, values_of
 from costcenters.query_form import CostQueryForm
 from tests.costcenters.conftest import NOW
 from tests.factories import CostCenterFactory, DailyCostFactory, TagSetFactory

@@ -15,13 +15,13 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costcenters import line_item_list as module
 from costcenters.catalog import Catalog, tag_text
 from costcenters.cost_query import Filter
 from costcenters.dimensions import model_family
 from costcenters.explorer import report
-from costcenters.line_item_form import LineItemForm
-from costcenters.line_item_list import LineItemList, Position, line_item_list
+from costcenters.line_item_page import listing as module
+from costcenters.line_item_page.form import LineItemForm
+from costcenters.line_item_page.listing import LineItemList, Position, line_item_list
 from costcenters.line_items import replace_window
 from costcenters.models import ChargeType, CostCenter, CostLineItem
 from costcenters.records import LineItem, Window

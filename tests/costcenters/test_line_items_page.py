@@ -12,7 +12,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from costcenters.line_item_list import Position
+from costcenters.line_item_page.listing import Position
 from costcenters.line_items import replace_window
 from costcenters.models import ChargeType, CostCenter
 from costcenters.records import LineItem, Window, canonical_details

@@ -12,7 +12,7 @@ import time_machine
 
 from costcenters.catalog import Catalog
 from costcenters.models import CostCenter, SeatPrice
-from costcenters.overview import OverviewPage, overview_page
+from costcenters.overview.page import OverviewPage, overview_page
 from tests.factories import CostCenterFactory, DailyCostFactory, TagSetFactory, UserFactory
 
 pytestmark = pytest.mark.django_db

@@ -18,14 +18,14 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from costcenters.catalog import Catalog
-from costcenters.charts import chart_data, series_of
 from costcenters.cost_query import Measure
 from costcenters.dimensions import value_label
+from costcenters.display.charts import chart_data, series_of
+from costcenters.display.figures import Shown, difference, shown
 from costcenters.explorer import report
-from costcenters.figures import Shown, difference, shown
 from costcenters.links import explorer_url
 from costcenters.models import DailyCost
-from costcenters.overview import OverviewPage, overview_page
+from costcenters.overview.page import OverviewPage, overview_page
 from costcenters.query_form import CostQueryForm
 from costcenters.report import Report
 from finops.money import EXACT

@@ -11,8 +11,8 @@ import pytest
 from django.utils.html import escape
 
 from costcenters.catalog import Catalog
+from costcenters.explorer_page.table import table
 from costcenters.presentation import Presentation
-from costcenters.report_table import table
 from tests.factories import DailyCostFactory
 
 pytestmark = pytest.mark.django_db

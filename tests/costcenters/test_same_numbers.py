@@ -14,13 +14,13 @@ import pytest
 from django.http import QueryDict
 
 from costcenters.catalog import Catalog
-from costcenters.charts import chart_data, series_of
 from costcenters.cost_query import CostQuery
+from costcenters.display.charts import chart_data, series_of
+from costcenters.display.figures import Shown
 from costcenters.explorer import report
-from costcenters.explorer_csv import Export
-from costcenters.explorer_page import explorer_page
-from costcenters.figures import Shown
-from costcenters.filter_values import values_of
+from costcenters.explorer_page.export import Export
+from costcenters.explorer_page.filter_values import values_of
+from costcenters.explorer_page.page import explorer_page
 from costcenters.line_items import replace_window
 from costcenters.links import api_url, explorer_url
 from costcenters.models import ChargeType, CostCenter

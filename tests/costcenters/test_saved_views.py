@@ -19,7 +19,14 @@ from costcenters.catalog import Catalog
 from costcenters.cost_query import CostQuery
 from costcenters.models import CostCenter, SavedView
 from costcenters.periods import Preset, preset_span
-from costcenters.saved_views import MOST_PINNED, MOST_VIEWS, Question, create, default_view_url, pinned_for
+from costcenters.saved_views.store import (
+    MOST_PINNED,
+    MOST_VIEWS,
+    Question,
+    create,
+    default_view_url,
+    pinned_for,
+)
 from tests.costcenters.conftest import NOW
 from tests.factories import CostCenterFactory, DailyCostFactory, SavedViewFactory, UserFactory
 

@@ -19,8 +19,8 @@ from django.test import Client
 
 from costcenters.catalog import Catalog
 from costcenters.cost_query import Measure
+from costcenters.display.figures import shown
 from costcenters.explorer import report
-from costcenters.figures import shown
 from costcenters.models import ChargeType, CostCenter, SeatPrice
 from costcenters.query_form import CostQueryForm
 from integrations.models import Integration, Member, ProviderTotal

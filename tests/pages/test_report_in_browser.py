@@ -198,7 +198,7 @@ def test_a_value_looks_the_same_in_chart_legend_and_table(explorer):
 
 
 def test_every_look_is_a_look_of_its_own(page, log_in, bill):
-    from costcenters.looks import LOOKS
+    from costcenters.display.looks import LOOKS
 
     log_in(page, UserFactory(role="Viewer"))
     page.goto("/explorer/")

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from costcenters.line_item_list import LineItemQuery, Position
+from costcenters.line_item_page.listing import LineItemQuery, Position
 from costcenters.query_form import CostQueryForm, SingleField
 
 

@@ -8,11 +8,11 @@ from datetime import datetime
 from django.conf import settings
 
 from costcenters.catalog import Catalog, Freshness
+from costcenters.display.figures import Shown, difference, direction, percent, shown
+from costcenters.display.sentences import question_sentence
 from costcenters.explorer import SumTooLargeError, report
-from costcenters.figures import Shown, difference, direction, percent, shown
 from costcenters.models import SavedView
-from costcenters.saved_views import NotReadable, Person, Question, may_withdraw
-from costcenters.sentences import question_sentence
+from costcenters.saved_views.store import NotReadable, Person, Question, may_withdraw
 
 
 @dataclass(frozen=True, slots=True)

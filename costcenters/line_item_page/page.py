@@ -9,16 +9,16 @@ from itertools import groupby
 
 from costcenters.cost_query import CostQuery, Measure
 from costcenters.dimensions import dimension, value_label
-from costcenters.explorer_controls import ChipGroup, query_chips, single_chip
-from costcenters.figures import Shown, counted, shown, tokens
-from costcenters.line_item_list import LineItemList, LineItemQuery
-from costcenters.line_item_words import details, explanation
+from costcenters.display.figures import Shown, counted, shown, tokens
+from costcenters.display.sentences import subject
+from costcenters.explorer_page.controls import ChipGroup, query_chips, single_chip
+from costcenters.line_item_page.listing import LineItemList, LineItemQuery
+from costcenters.line_item_page.words import details, explanation
 from costcenters.links import Link, csv_url, explorer_url, line_items_url
 from costcenters.models import ChargeType, CostLineItem
 from costcenters.periods import FIRST_DAY, LAST_DAY, ONE_DAY, Span, long_day
 from costcenters.presentation import Presentation
 from costcenters.scope import FIGURES, MONEY_COLUMNS, Scope
-from costcenters.sentences import subject
 from finops.money import plain, units_from_nanos
 
 #: A link to one resource (a conversation) out of a longer span looks this many days around the line item.

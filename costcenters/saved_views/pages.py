@@ -15,15 +15,15 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from costcenters import saved_views as views
 from costcenters.access import VIEW_REPORTS, require
 from costcenters.catalog import Catalog
+from costcenters.display.sentences import question_sentence
 from costcenters.models import SavedView
 from costcenters.query_form import CostQueryForm
-from costcenters.saved_view_list import RefusedName, ViewRow, tile, view_row
-from costcenters.saved_view_menu import SavedViewForm
-from costcenters.saved_views import MOST_VIEWS, NotReadable, Question
-from costcenters.sentences import question_sentence
+from costcenters.saved_views import store as views
+from costcenters.saved_views.listing import RefusedName, ViewRow, tile, view_row
+from costcenters.saved_views.menu import SavedViewForm
+from costcenters.saved_views.store import MOST_VIEWS, NotReadable, Question
 
 SHARED_A_PAGE = 50
 FLAGS = ("is_shared", "is_pinned", "is_default")

@@ -8,11 +8,11 @@ from decimal import Decimal
 
 from costcenters.cost_query import Filter, Measure
 from costcenters.dimensions import dimension, value_label
-from costcenters.drill import drilled
-from costcenters.figures import Shown, difference, direction, meter, short_label
+from costcenters.display.drill import drilled
+from costcenters.display.figures import Shown, difference, direction, meter, short_label
 from costcenters.links import explorer_url
-from costcenters.overview_figures import SEATED_PROVIDER, Bill, RecentRow, changes, ranking
-from costcenters.questions import NAMED, OF_PROVIDER, changed
+from costcenters.overview.figures import SEATED_PROVIDER, Bill, RecentRow, changes, ranking
+from costcenters.overview.questions import NAMED, OF_PROVIDER, changed
 from costcenters.report import ReportRow, Tally
 from finops.money import units_from_nanos
 

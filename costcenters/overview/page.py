@@ -7,17 +7,17 @@ from datetime import datetime
 from typing import Any
 
 from costcenters.catalog import Catalog, Freshness, freshness
-from costcenters.charts import Series, chart_data, series_of
+from costcenters.display.charts import Series, chart_data, series_of
+from costcenters.display.sentences import incomplete_periods
 from costcenters.links import Link, explorer_url
 from costcenters.models import CostCenter
-from costcenters.overview_cursor import Plan, plan
-from costcenters.overview_figures import SEATED_PROVIDER, Bill
-from costcenters.overview_months import MonthCard, Part, last_month, parts, this_month
-from costcenters.overview_rankings import Changes, Ranking, changes_by_kind, rankings
+from costcenters.overview.cursor import Plan, plan
+from costcenters.overview.figures import SEATED_PROVIDER, Bill
+from costcenters.overview.months import MonthCard, Part, last_month, parts, this_month
+from costcenters.overview.questions import questions
+from costcenters.overview.rankings import Changes, Ranking, changes_by_kind, rankings
 from costcenters.periods import Granularity, Preset, periods, short_day
-from costcenters.questions import questions
 from costcenters.report import Fold, Report, Tally
-from costcenters.sentences import incomplete_periods
 
 
 @dataclass(frozen=True, slots=True)

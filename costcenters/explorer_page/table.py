@@ -6,13 +6,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from costcenters.catalog import Catalog
-from costcenters.charts import Series, added, other_label, share_text
 from costcenters.cost_query import CostQuery, Filter, Measure, Sort
 from costcenters.dimensions import dimension, value_label
-from costcenters.drill import drilled, pinned, with_all
-from costcenters.figures import Shown, difference, direction, meter, percent, short_label, shown, tokens
+from costcenters.display.charts import Series, added, other_label, share_text
+from costcenters.display.drill import drilled, pinned, with_all
+from costcenters.display.figures import (
+    Shown,
+    difference,
+    direction,
+    meter,
+    percent,
+    short_label,
+    shown,
+    tokens,
+)
+from costcenters.display.looks import OTHER, look
 from costcenters.links import explorer_url, line_items_url
-from costcenters.looks import OTHER, look
 from costcenters.periods import ONE_DAY, Granularity, Span, next_period
 from costcenters.presentation import Presentation
 from costcenters.report import Amounts, Figure, Period, Report, ReportRow

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 from costcenters.cost_query import CostQuery, Filter, Measure
 from costcenters.dimensions import value_label
-from costcenters.figures import Shown, difference, direction, percent, percent_text, share
+from costcenters.display.figures import Shown, difference, direction, percent, percent_text, share
 from costcenters.links import LinkedFigure, explorer_url
 from costcenters.models import ChargeType
-from costcenters.overview_figures import SEATED_PROVIDER, Bill
+from costcenters.overview.figures import SEATED_PROVIDER, Bill
+from costcenters.overview.questions import OF_PROVIDER, SEATS, USAGE
 from costcenters.periods import Preset, Span, months_before, same_days_of_last_month, short_day
-from costcenters.questions import OF_PROVIDER, SEATS, USAGE
 from costcenters.report import Amounts
 from finops.money import units_from_nanos
 

@@ -9,17 +9,17 @@ from typing import Any
 from django.conf import settings
 
 from costcenters.catalog import Catalog
-from costcenters.charts import Series, before_as, chart_data, series_of, share_text
 from costcenters.cost_query import CostQuery, Measure
 from costcenters.dimensions import value_label
-from costcenters.drill import drilled, pinned
-from costcenters.figures import Shown, difference, direction, percent, short_label, shown
+from costcenters.display.charts import Series, before_as, chart_data, series_of, share_text
+from costcenters.display.drill import drilled, pinned
+from costcenters.display.figures import Shown, difference, direction, percent, short_label, shown
+from costcenters.display.sentences import PERIODS, incomplete_periods, report_sentence
+from costcenters.explorer_page.table import Column, Paging, PeriodTable, TableRow, period_table, table
 from costcenters.links import AS_EVER, Link, api_url, csv_url, explorer_url
 from costcenters.periods import Granularity
 from costcenters.presentation import ChartKind, Presentation
 from costcenters.report import Report, ReportRow
-from costcenters.report_table import Column, Paging, PeriodTable, TableRow, period_table, table
-from costcenters.sentences import PERIODS, incomplete_periods, report_sentence
 
 
 @dataclass(frozen=True, slots=True)

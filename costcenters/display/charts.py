@@ -11,9 +11,9 @@ from typing import Any
 from costcenters.catalog import Catalog
 from costcenters.cost_query import Compare, CostQuery
 from costcenters.dimensions import value_label
-from costcenters.drill import drilled, pinned, with_all
-from costcenters.figures import Shown, percent_text, share, short_label, shown
-from costcenters.looks import OTHER, look
+from costcenters.display.drill import drilled, pinned, with_all
+from costcenters.display.figures import Shown, percent_text, share, short_label, shown
+from costcenters.display.looks import OTHER, look
 from costcenters.periods import Granularity, in_another_year, long_day
 from costcenters.presentation import ChartKind
 from costcenters.report import Figure, Period, Report

@@ -9,9 +9,9 @@ from django.http import QueryDict
 from costcenters.catalog import Catalog
 from costcenters.cost_query import CostQuery, encode
 from costcenters.dimensions import NO_VALUE, Dimension, dimension
-from costcenters.explorer_controls import values_url
-from costcenters.figures import Shown, counted, shown
-from costcenters.filter_values import FilterValues, values_of
+from costcenters.display.figures import Shown, counted, shown
+from costcenters.explorer_page.controls import values_url
+from costcenters.explorer_page.filter_values import FilterValues, values_of
 
 VALUES_A_PAGE = 50
 MOST_SEARCHED = 300

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from costcenters.cost_query import Compare, CostQuery, Sort
 from costcenters.dimensions import dimension, value_label
-from costcenters.figures import short_label
+from costcenters.display.figures import short_label
 from costcenters.periods import Granularity, Preset, Span
 from costcenters.report import Report
 

@@ -10,7 +10,7 @@ from django.urls import reverse
 from costcenters.catalog import Catalog
 from costcenters.models import SavedView
 from costcenters.query_form import CostQueryForm
-from costcenters.saved_views import MOST_CHARACTERS, NotReadable, Person, Question, visible
+from costcenters.saved_views.store import MOST_CHARACTERS, NotReadable, Person, Question, visible
 
 #: Of one's own, and of shared ones; the page of saved views lists them all.
 MOST_LISTED = 30

@@ -9,12 +9,19 @@ from decimal import Decimal
 from costcenters.catalog import SEAT_DAYS
 from costcenters.cost_query import CostQuery, Filter, Measure
 from costcenters.dimensions import SEAT_ACTIVITIES
-from costcenters.figures import Shown, counted, tokens
+from costcenters.display.figures import Shown, counted, tokens
 from costcenters.links import Link, LinkedFigure, explorer_url
 from costcenters.models import ChargeType, CostCenter, SeatPrice
-from costcenters.overview_figures import Bill, MonthRow
+from costcenters.overview.figures import Bill, MonthRow
+from costcenters.overview.questions import (
+    NAMED,
+    OF_PROVIDER,
+    SEATS,
+    USAGE,
+    idle_seats,
+    saved_by_included_usage,
+)
 from costcenters.periods import short_day
-from costcenters.questions import NAMED, OF_PROVIDER, SEATS, USAGE, idle_seats, saved_by_included_usage
 from finops.money import EXACT, units_from_nanos
 
 MOST_IDLE_NAMED = 20

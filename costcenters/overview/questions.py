@@ -8,7 +8,7 @@ from costcenters.cost_query import Compare, CostQuery, Filter, Measure, Sort
 from costcenters.dimensions import IDLE_SEAT
 from costcenters.links import Link, explorer_url
 from costcenters.models import ChargeType
-from costcenters.overview_figures import SEATED_PROVIDER, Bill
+from costcenters.overview.figures import SEATED_PROVIDER, Bill
 from costcenters.periods import ONE_DAY, Preset, Span
 
 USAGE = Filter("charge_type", (ChargeType.USAGE.value,))

@@ -16,7 +16,7 @@ from django.db.models.expressions import ExpressionWrapper
 from costcenters.catalog import SEAT_DAYS, Catalog, Freshness, freshness, tag_text
 from costcenters.cost_query import CostQuery, Measure
 from costcenters.dimensions import TAG_PREFIX
-from costcenters.figures import Shown, shown
+from costcenters.display.figures import Shown, shown
 from costcenters.models import ChargeType, CostCenter, TagSet
 from costcenters.periods import (
     ONE_DAY,
