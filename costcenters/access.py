@@ -7,6 +7,7 @@ from django.http import HttpRequest
 
 VIEW_REPORTS = "costcenters.view_reports"
 CONNECT_COST_CENTERS = "costcenters.connect_costcenter"
+DISCONNECT_COST_CENTERS = "costcenters.disconnect_costcenter"
 MANAGE_PEOPLE = "costcenters.manage_people"
 
 

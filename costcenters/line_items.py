@@ -10,10 +10,12 @@ import csv
 import io
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Max, Min
 from django.db.utils import DatabaseError, DataError, OperationalError
 
 from costcenters.models import CostLineItem, DailyCost
@@ -137,6 +139,35 @@ def earliest(cost_center_id: int, charge_type: str) -> datetime | None:
         .first()
     )
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSpan:
+    """When the oldest and the newest stored line item began, UTC, both inclusive."""
+
+    start: datetime
+    end: datetime
+
+
+def span_of(cost_center_id: int) -> StoredSpan | None:
+    """What is stored of a cost center; None when it has no line item."""
+    found = CostLineItem.objects.filter(cost_center_id=cost_center_id).aggregate(
+        start=Min("started_at"), end=Max("started_at")
+    )
+    return None if found["start"] is None else StoredSpan(**found)
+
+
+def erase_day(cost_center_id: int, day: date) -> int:
+    """Delete all that a cost center holds of a UTC day, with its roll-up; how many line items that were."""
+    start = datetime.combine(day, time(), UTC)
+    with transaction.atomic():
+        stored = CostLineItem.objects.filter(
+            cost_center_id=cost_center_id, started_at__gte=start, started_at__lt=start + timedelta(days=1)
+        )
+        erased = stored._raw_delete(stored.db)
+        rolled_up = DailyCost.objects.filter(cost_center_id=cost_center_id, day=day)
+        rolled_up._raw_delete(rolled_up.db)
+    return erased
 
 
 LINE_ITEMS = CostLineItem._meta.db_table

@@ -59,6 +59,9 @@ class NotificationSetting(models.Model):
     key_refused = models.BooleanField(default=True)
     sync_failing = models.BooleanField(default=True)
     recovered = models.BooleanField(default=True)
+    every_cost_center = models.BooleanField(
+        default=False, help_text="Also of cost centers that somebody else connected."
+    )
 
     def __str__(self) -> str:
         return f"E-mails to {self.user}"

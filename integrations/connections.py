@@ -13,7 +13,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from costcenters.models import CostCenter, SeatPrice
 from finops.secrets import Secrets, fingerprints, hint
-from integrations import audit, tasks, windows
+from integrations import audit, purge, tasks, windows
 from integrations.errors import KeyRefused, ProviderError
 from integrations.http import ApiClient, Runtime, ShortGuard
 from integrations.models import Integration, Member, Stream
@@ -192,10 +192,7 @@ def _store_key(
             attention="",
         ):
             raise NotConnected("This connection was removed. Connect it again under the same name instead.")
-        for spec in provider.streams:
-            stream = integration.streams.get(name=spec.name)
-            stream.recent_requests += [instant for path, instant in asked if path == spec.path]
-            stream.save(update_fields=["recent_requests"])
+        count_requests(integration, provider, asked)
         audit.key_replaced(integration, before=integration.key_hint, after=hint(secret))
         integration.refresh_from_db()
         CostCenter.objects.filter(
@@ -205,14 +202,33 @@ def _store_key(
         tasks.ring(integration)
 
 
+def count_requests(integration: Integration, provider: Provider, asked: Asked) -> None:
+    """What was asked beside the streams counts towards their limits."""
+    with transaction.atomic():
+        for stream in integration.streams.select_for_update().order_by("pk"):
+            paths = [spec.path for spec in provider.streams if spec.name == stream.name]
+            stream.recent_requests += [instant for path, instant in asked if path in paths]
+            stream.save(update_fields=["recent_requests"])
+
+
 def disconnect(integration: Integration) -> None:
     """Delete the credential at once and stop; history stays. A sync that is running loses its claim."""
     with transaction.atomic():
-        integration.streams.update(claim_token="", claimed_until=None, pass_from=None, pass_through=None)
+        integration.streams.update(
+            claim_token="",
+            claimed_until=None,
+            pass_from=None,
+            pass_through=None,
+            reread_from=None,
+            reread_to=None,
+            reread_may_shrink=False,
+        )
         Integration.objects.filter(pk=integration.pk).update(
             credentials=None, key_hint="", key_fingerprint=None, attention=""
         )
-        CostCenter.objects.filter(pk=integration.cost_center_id).update(status=CostCenter.Status.DISCONNECTED)
+        center = CostCenter.objects.select_for_update().get(pk=integration.cost_center_id)
+        CostCenter.objects.filter(pk=center.pk).update(status=CostCenter.Status.DISCONNECTED)
+        audit.changed(center, status=(center.status, CostCenter.Status.DISCONNECTED.value))
         integration.notices.all().delete()
         audit.key_replaced(integration, before=integration.key_hint, after="")
     integration.refresh_from_db()
@@ -264,6 +280,10 @@ def _revived(center: CostCenter) -> CostCenter:
     disconnected = CostCenter.objects.filter(pk=center.pk, status=CostCenter.Status.DISCONNECTED)
     if not disconnected.update(status=CostCenter.Status.CONNECTING):
         raise NotConnected("This cost center was connected a moment ago.", field="name")
+    if purge.is_purging(center):
+        raise NotConnected(
+            "Its history is being deleted. Choose another name, or wait until it is gone.", field="name"
+        )
     center.refresh_from_db()
     return center
 

@@ -113,6 +113,8 @@ class Session:
         self.spec: StreamSpec = next(spec for spec in provider.streams if spec.name == self.stream.name)
         self.result = Result(stream=self.spec.name)
         self.run: SyncRun | None = None
+        #: From where on the trailing re-read of this session has read everything.
+        self.reread_already: datetime | None = None
 
     # What may happen to a stream -----------------------------------------------------------------------------------
 
@@ -258,8 +260,9 @@ class Session:
     # Line items: windows ---------------------------------------------------------------------------------------------
 
     def read_line_items(self) -> None:
-        """Yesterday and today, the trailing re-read, then the backfill backwards; no instant twice."""
+        """Yesterday and today, the trailing re-read, what somebody asked for, then the backfill; no instant twice."""
         self._forward()
+        self._reread()
         self._backfill()
 
     def _forward(self) -> None:
@@ -284,6 +287,7 @@ class Session:
                 pass_through=None,
             )
             self._advance_cost_center()
+        self.reread_already = start
         if through != end:
             # That was the rest of an interrupted pass; what came since is the next one's.
             raise OutOfTime(self.runtime.clock())
@@ -300,6 +304,25 @@ class Session:
             elif kinds[name] is RecordKind.MEMBER and synced_through is not None:
                 reached.append(windows.floor_day(synced_through) + windows.DAY)
         CostCenter.objects.filter(pk=self.center.pk).update(complete_through=min(reached))
+
+    def _reread(self) -> None:
+        """What somebody asked to have read once more, newest first. Further back than anything, it is history."""
+        stream = self.stream
+        start, end = stream.reread_from, stream.reread_to
+        if start is None or end is None:
+            return
+        if self.reread_already is not None and end > self.reread_already:
+            # The forward pass has just read these.
+            end = max(start, self.reread_already)
+        for span in windows.backward_spans(start, end, longest=self.spec.longest_span):
+            self._read_span(span, progress_field="reread_to")
+        self.claim.fence(
+            reread_from=None,
+            reread_to=None,
+            reread_may_shrink=False,
+            # What was asked for reaches up to what is known, so that no gap is left.
+            backfilled_from=min(stream.backfilled_from or start, start),
+        )
 
     def _backfill(self) -> None:
         stream, spec = self.stream, self.spec
@@ -368,10 +391,13 @@ class Session:
     ) -> None:
         window = Window(self.center.pk, span.start, span.end, self.spec.charge_types)
         trailing_day = windows.trailing_start(None, self.runtime.clock(), self.spec.reread_days).date()
+        shrink = progress_field == "reread_to" and self.stream.reread_may_shrink
         with transaction.atomic():
             self.claim.fence(**{progress_field: span.start}, **HEALTHY)
             change = line_items.replace_window(
-                window, line_items.keep_known_users(window, records), keep_fuller_before=trailing_day
+                window,
+                line_items.keep_known_users(window, records),
+                keep_fuller_before=None if shrink else trailing_day,
             )
             self._close_run(*_outcome(self.provider, change, notes), events=len(records), change=change)
         if self.progress is not None:

@@ -31,6 +31,10 @@ class Integration(models.Model):
         blank=True, help_text="Why it needs attention, and what to do. Empty when it is well."
     )
     set_up_at = models.DateTimeField(null=True, blank=True, help_text="When the first backfill was finished.")
+    incident = models.CharField(
+        max_length=20, blank=True, editable=False, help_text="The trouble people were told of, until it is over."
+    )
+    incident_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
@@ -51,11 +55,12 @@ class StreamQuerySet(models.QuerySet["Stream"]):
         )
 
     def due(self, now: datetime) -> StreamQuerySet:
-        """Streams of working connections whose time has come and that nobody holds."""
+        """Streams whose time has come and that nobody holds: of working connections, and every purge."""
+        works = Q(
+            integration__credentials__isnull=False, integration__cost_center__status__in=CostCenter.WORKING
+        )
         return self.free(now).filter(
-            Q(due_at__lte=now) | Q(due_at__gt=now + FARTHEST_DUE),
-            integration__credentials__isnull=False,
-            integration__cost_center__status__in=CostCenter.WORKING,
+            Q(due_at__lte=now) | Q(due_at__gt=now + FARTHEST_DUE), works | Q(name=Stream.PURGE)
         )
 
     def to_ring(self, now: datetime) -> list[int]:
@@ -73,8 +78,12 @@ class Stream(models.Model):
 
     A pass reads from its fixed closed end backwards; `[pass_from, pass_through)` is what the current pass has done.
     When it has covered the trailing span, `synced_through` moves up to its end. Below `backfilled_from` nothing
-    has been read yet.
+    has been read yet. `[reread_from, reread_to)` is what somebody asked to have read once more and has not been yet.
+
+    One name is no feed of a provider: PURGE, the deletion of a removed cost center's history.
     """
+
+    PURGE = "purge"
 
     integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="streams")
     name = models.CharField(max_length=50)
@@ -83,6 +92,11 @@ class Stream(models.Model):
     backfill_target = models.DateTimeField(null=True, blank=True)
     pass_from = models.DateTimeField(null=True, blank=True)
     pass_through = models.DateTimeField(null=True, blank=True)
+    reread_from = models.DateTimeField(null=True, blank=True)
+    reread_to = models.DateTimeField(null=True, blank=True)
+    reread_may_shrink = models.BooleanField(
+        default=False, help_text="Whoever asked has confirmed that fewer events replace a fuller day."
+    )
     due_at = models.DateTimeField(db_index=True)
     rung_at = models.DateTimeField(null=True, blank=True, help_text="When the queue was last told of it.")
     claimed_until = models.DateTimeField(null=True, blank=True)
@@ -153,8 +167,18 @@ class Notice(models.Model):
     class Event(models.TextChoices):
         SET_UP = "set up", "Set-up finished"
         KEY_REFUSED = "key refused", "Key refused"
+        FAILING = "failing", "Failing for a day"
+        RECOVERED = "recovered", "Recovered"
 
     integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="notices")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="+",
+        help_text="Empty until it is known who is to be told.",
+    )
     event = models.CharField(max_length=20, choices=Event)
     text = models.TextField(blank=True)
     not_before = models.DateTimeField(help_text="Moved on while somebody is sending it, and after a failure.")

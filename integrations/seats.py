@@ -76,6 +76,14 @@ def record_members(
     return _store_day(integration, today, [member for member in known if member.is_active and member.is_paid])
 
 
+def reprice(integration: Integration, day: date) -> Change:
+    """Write the seat lines of a day whose team is known anew, at the price that holds on it by now.
+
+    To be called with the integration's streams locked.
+    """
+    return _write_lines(integration, day, list(_team_on(integration, day)))
+
+
 def _store_members(integration: Integration, read: list[base.Member], today: date) -> list[Member]:
     """Everybody ever seen, as now known. Somebody who is no longer listed has left."""
     stored = {member.key: member for member in Member.objects.filter(integration=integration)}

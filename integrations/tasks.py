@@ -9,7 +9,7 @@ from django.db import transaction
 from django_q.tasks import async_task
 
 from finops.models import Heartbeat
-from integrations import engine, notices
+from integrations import engine, notices, purge
 from integrations.http import Runtime
 from integrations.models import Integration, Stream
 
@@ -37,6 +37,11 @@ def sync(stream_id: int) -> str:
     stream = Stream.objects.due(runtime.clock()).filter(pk=stream_id).first()
     if stream is None:
         return "not due, or somebody else's"
+    if stream.name == Stream.PURGE:
+        if purge.purge(stream_id, runtime=runtime, deadline=runtime.clock() + TASK_TIME):
+            return "deleted"
+        async_task("integrations.tasks.sync", stream_id)
+        return "goes on"
     result = engine.sync_stream(
         stream_id, runtime=runtime, deadline=runtime.clock() + TASK_TIME, only_if_due=True
     )

@@ -230,3 +230,20 @@ def pin(own: QuerySet[SavedView], view: SavedView) -> None:
 def make_default(own: QuerySet[SavedView], view: SavedView) -> None:
     own.filter(is_default=True).exclude(pk=view.pk).update(is_default=False)
     view.is_default = True
+
+
+def follow_rename(dimension_name: str, before: str, after: str) -> int:
+    """Views that ask for the value `before` of a dimension ask for `after` from now on; how many that were."""
+    followed = []
+    for view in SavedView.objects.select_for_update().filter(query__contains=dimension_name):
+        parameters = QueryDict(view.query)
+        query = encode(
+            (name, after if name in (dimension_name, f"{dimension_name}!") and value == before else value)
+            for name, values in parameters.lists()
+            for value in values
+        )
+        if QueryDict(query) != parameters:
+            view.query = query
+            followed.append(view)
+    SavedView.objects.bulk_update(followed, ["query"], batch_size=100)
+    return len(followed)

@@ -1,0 +1,321 @@
+"""What people do to a connection between connecting and removing it: test, read, pause, rename, price.
+
+Every change takes its locks in one order: streams, integration, cost center. `NotPossible` says why nothing was done.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+from django.views.decorators.debug import sensitive_variables
+
+from costcenters.models import CostCenter, SeatPrice
+from costcenters.saved_views.store import follow_rename
+from finops.secrets import SecretUnreadable
+from integrations import audit, connections, notices, purge, seats, tasks, windows
+from integrations.errors import KeyRefused, ProviderError
+from integrations.http import Runtime
+from integrations.models import Integration, Stream, SyncRun
+from integrations.progress import history_streams
+from integrations.providers import PROVIDERS
+from integrations.providers.base import RecordKind, Verified
+
+#: Nobody's history goes further back, and a slip of the year is caught.
+OLDEST_DAY = date(2020, 1, 1)
+
+
+class NotPossible(Exception):
+    """Refused, and nothing was changed. `field` is the form field it belongs to, or empty."""
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+# Reading --------------------------------------------------------------------------------------------------------------
+
+
+def sync_now(integration: Integration, *, now: datetime) -> bool:
+    """Have everything that nobody reads at this moment read at once, the trailing days too. False: all is being read.
+
+    Raises NotPossible unless the connection works.
+    """
+    provider = PROVIDERS[integration.provider]
+    line_items = {spec.name: spec for spec in provider.streams if spec.kind is RecordKind.LINE_ITEM}
+    end = windows.floor_hour(now)
+    started = 0
+    with transaction.atomic():
+        free = Stream.objects.free(now).filter(integration=integration).select_for_update()
+        for stream in free.order_by("pk"):
+            changes: dict[str, Any] = {"due_at": now, "rung_at": None}
+            spec = line_items.get(stream.name)
+            if spec is not None and stream.synced_through == end and stream.reread_from is None:
+                # Nothing new can be there before the hour is over, but what is there may have been revised.
+                trailing = windows.trailing_start(end, end, spec.reread_days)
+                changes |= {"reread_from": trailing, "reread_to": end}
+            started += Stream.objects.free(now).filter(pk=stream.pk).update(**changes)
+        _require_working(integration)
+        tasks.ring(integration)
+    return started > 0
+
+
+def read_again(
+    integration: Integration, first: date, last: date, *, may_shrink: bool, now: datetime
+) -> tuple[datetime, datetime]:
+    """Have the days `first` … `last` (UTC, both inclusive) read once more; the span that will be, `[start, end)`.
+
+    Days before anything that was read extend the history: the span then reaches up to what is known. Where the
+    provider returns fewer events than are stored, a day is kept as it is, unless `may_shrink`. Raises NotPossible.
+    """
+    if first > last:
+        raise NotPossible("The first day is after the last one.", field="first")
+    if first < OLDEST_DAY:
+        raise NotPossible(f"Choose a day from {OLDEST_DAY:%Y-%m-%d} on.", field="first")
+    if last > now.date():
+        raise NotPossible("The last day lies in the future.", field="last")
+    provider = PROVIDERS[integration.provider]
+    start = datetime.combine(first, time(), UTC)
+    with transaction.atomic():
+        locked = list(integration.streams.select_for_update().order_by("pk"))
+        _require_working(integration)
+        streams = [stream for _, stream in history_streams(provider, locked)]
+        if not streams:
+            raise NotPossible(f"{provider.name} has no history to read again.")
+        if any(stream.backfilled_from is None for stream in streams):
+            raise NotPossible("The newest days have not been read yet. Try again when they have.")
+        if any(stream.reread_from is not None for stream in streams):
+            raise NotPossible("Another span is being read again. Try again when that is done.")
+        end = min(datetime.combine(last, time(), UTC) + windows.DAY, windows.floor_hour(now))
+        for stream in streams:
+            known_from = stream.backfilled_from or end
+            if start < known_from:
+                end = max(end, known_from)
+        if start >= end:
+            raise NotPossible("No hour of these days is over yet.", field="first")
+        for stream in streams:
+            _take_over(stream, now)
+            stream.reread_from, stream.reread_to, stream.reread_may_shrink = start, end, may_shrink
+            stream.backfill_target = min(stream.backfill_target or start, start)
+            stream.save()
+        _close_runs(integration, [stream.name for stream in streams], now)
+        audit.happened(
+            integration,
+            f"read again {first} – {last}" + (", fewer events may replace fuller days" if may_shrink else ""),
+        )
+        tasks.ring(integration)
+    return start, end
+
+
+@sensitive_variables()
+def test_connection(integration: Integration, *, runtime: Runtime) -> Verified:
+    """Ask the provider with the stored key. Raises NotPossible with what is wrong.
+
+    A refusal stops the connection as a sync's would; a success ends "needs attention".
+    """
+    sealed, provider = integration.credentials, PROVIDERS[integration.provider]
+    if sealed is None:
+        raise NotPossible("There is no key any more: the connection was removed.")
+    try:
+        verified, asked = connections.verify(
+            provider, sealed.open(), api_url=integration.api_url, runtime=runtime
+        )
+    except SecretUnreadable as error:
+        raise NotPossible(str(error)) from None
+    except KeyRefused as error:
+        with transaction.atomic():
+            list(integration.streams.select_for_update().order_by("pk"))
+            if _still_has(integration):
+                notices.needs_attention(integration, str(error), runtime.clock())
+        raise NotPossible(str(error)) from None
+    except ProviderError as error:
+        raise NotPossible(f"{error} This says nothing about the key: try again in a moment.") from None
+    connections.count_requests(integration, provider, asked)
+    _heal(integration, now=runtime.clock())
+    return verified
+
+
+def _heal(integration: Integration, *, now: datetime) -> None:
+    """A key that works ends "needs attention"; what was missed meanwhile is read at once."""
+    with transaction.atomic():
+        list(integration.streams.select_for_update().order_by("pk"))
+        center = CostCenter.objects.filter(
+            pk=integration.cost_center_id, status=CostCenter.Status.NEEDS_ATTENTION
+        )
+        if not (_still_has(integration) and center.exists()):
+            return
+        integration.streams.update(due_at=now, rung_at=None, attempts=0, failing_since=None, last_error="")
+        Integration.objects.filter(pk=integration.pk).update(attention="")
+        after = working_status(integration)
+        center.update(status=after)
+        audit.changed(integration.cost_center, status=(CostCenter.Status.NEEDS_ATTENTION.value, after.value))
+        tasks.ring(integration)
+
+
+def _still_has(integration: Integration) -> bool:
+    """Whether the key has not been replaced or deleted since `integration` was read."""
+    return (
+        Integration.objects.select_for_update()
+        .filter(pk=integration.pk, key_fingerprint=integration.key_fingerprint, credentials__isnull=False)
+        .exists()
+    )
+
+
+# Pausing --------------------------------------------------------------------------------------------------------------
+
+
+def pause(integration: Integration, *, now: datetime) -> None:
+    """Ask the provider nothing until resumed; a sync that is running ends. Raises NotPossible unless it works."""
+    with transaction.atomic():
+        for stream in integration.streams.select_for_update().order_by("pk"):
+            _take_over(stream, now)
+            stream.save()
+        before = _require_working(integration)
+        _close_runs(integration, None, now)
+        CostCenter.objects.filter(pk=integration.cost_center_id).update(status=CostCenter.Status.PAUSED)
+        audit.changed(integration.cost_center, status=(before, CostCenter.Status.PAUSED.value))
+
+
+def resume(integration: Integration, *, now: datetime) -> None:
+    """Go on where it was paused; seats of the days between repeat the team as it was. NotPossible: it is not paused."""
+    with transaction.atomic():
+        list(integration.streams.select_for_update().order_by("pk"))
+        integration.streams.update(due_at=now, rung_at=None, attempts=0)
+        after = working_status(integration)
+        paused = CostCenter.objects.filter(pk=integration.cost_center_id, status=CostCenter.Status.PAUSED)
+        if not paused.update(status=after):
+            raise NotPossible("It is not paused.")
+        audit.changed(integration.cost_center, status=(CostCenter.Status.PAUSED.value, after.value))
+        tasks.ring(integration)
+
+
+# Name and price -------------------------------------------------------------------------------------------------------
+
+
+def rename(center: CostCenter, name: str) -> None:
+    """Give a cost center another name; saved views that ask for it follow. NotPossible: the name is taken."""
+    try:
+        with transaction.atomic():
+            locked = CostCenter.objects.select_for_update().get(pk=center.pk)
+            before, locked.name = locked.name, name
+            locked.full_clean(validate_unique=False)
+            locked.save(update_fields=["name"])
+            follow_rename("cost_center", before, name)
+    except ValidationError as error:
+        raise NotPossible(" ".join(error.messages), field="name") from None
+    except IntegrityError:
+        raise NotPossible(
+            "There is a cost center of this name already. Choose another name.", field="name"
+        ) from None
+    center.name = name
+
+
+def set_seat_price(
+    integration: Integration,
+    *,
+    monthly_price: Decimal | None,
+    committed_seats: int | None,
+    effective_from: date,
+    user: Any,
+    now: datetime,
+) -> SeatPrice:
+    """A new price (None: seats are no longer tracked) from a UTC day on, today at the earliest: the past stays.
+
+    One that holds from today changes today's seat lines at once. Raises NotPossible.
+    """
+    today = now.date()
+    if effective_from < today:
+        raise NotPossible(
+            f"Choose today ({today:%Y-%m-%d}, UTC) or a later day: what was counted before stays as it is.",
+            field="effective_from",
+        )
+    with transaction.atomic():
+        streams = list(integration.streams.select_for_update().order_by("pk"))
+        center = CostCenter.objects.select_for_update().get(pk=integration.cost_center_id)
+        if center.status == CostCenter.Status.DISCONNECTED:
+            raise NotPossible("This cost center is disconnected: it has no seats. Connect it again first.")
+        price = SeatPrice(
+            cost_center=center,
+            monthly_price=monthly_price,
+            committed_seats=None if monthly_price is None else committed_seats,
+            effective_from=effective_from,
+            created_by=user,
+        )
+        try:
+            price.full_clean()
+        except ValidationError as error:
+            raise NotPossible(" ".join(error.messages), field="monthly_price") from None
+        price.save()
+        kinds = {spec.name: spec.kind for spec in PROVIDERS[integration.provider].streams}
+        was_read_today = any(
+            kinds.get(stream.name) is RecordKind.MEMBER
+            and stream.synced_through is not None
+            and stream.synced_through.date() == today
+            for stream in streams
+        )
+        if effective_from == today and was_read_today:
+            seats.reprice(integration, today)
+    return price
+
+
+def withdraw_seat_price(price: SeatPrice, *, now: datetime) -> None:
+    """Delete a price that has not taken effect yet. NotPossible for any other."""
+    if not price.may_be_deleted(now.date()):
+        raise NotPossible("This price is in effect already: add a new one instead.")
+    price.delete()
+
+
+# Removing -------------------------------------------------------------------------------------------------------------
+
+
+def remove(integration: Integration, *, with_history: bool, now: datetime) -> None:
+    """Delete the credential at once and stop; the history stays, or is deleted in the background.
+
+    Safe while a sync runs: its claim ends, so it writes nothing more. Of a connection removed before, `with_history`
+    deletes what was kept then.
+    """
+    with transaction.atomic():
+        list(integration.streams.select_for_update().order_by("pk"))
+        center = CostCenter.objects.get(pk=integration.cost_center_id)
+        if center.status != CostCenter.Status.DISCONNECTED:
+            connections.disconnect(integration)
+            _close_runs(integration, None, now)
+        if with_history:
+            purge.start(integration, now=now)
+            tasks.ring(integration)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+def working_status(integration: Integration) -> CostCenter.Status:
+    """What a connection that works is called: connecting until its history is there."""
+    return CostCenter.Status.ACTIVE if integration.set_up_at else CostCenter.Status.CONNECTING
+
+
+def _require_working(integration: Integration) -> str:
+    """Its status. Locks the cost center; raises NotPossible for one that the provider is not asked for."""
+    center = CostCenter.objects.select_for_update().get(pk=integration.cost_center_id)
+    if center.status == CostCenter.Status.PAUSED:
+        raise NotPossible("It is paused: resume it first.")
+    if center.status == CostCenter.Status.NEEDS_ATTENTION:
+        raise NotPossible("It needs attention first: test the connection, or paste a new key.")
+    if center.status == CostCenter.Status.DISCONNECTED:
+        raise NotPossible("It is disconnected: connect it again under the same name first.")
+    return center.status
+
+
+def _take_over(stream: Stream, now: datetime) -> None:
+    """End the claim of whoever works on the stream: they write nothing more. It is due at once."""
+    stream.claim_token, stream.claimed_until, stream.rung_at, stream.due_at = "", None, None, now
+
+
+def _close_runs(integration: Integration, names: list[str] | None, now: datetime) -> None:
+    """Runs whose worker has just lost its claim do not stay "running"."""
+    running = SyncRun.objects.filter(integration=integration, outcome=SyncRun.Outcome.RUNNING)
+    if names is not None:
+        running = running.filter(stream__in=names)
+    running.update(outcome=SyncRun.Outcome.INTERRUPTED, finished_at=now)
