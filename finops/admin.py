@@ -9,8 +9,11 @@ from django.contrib import admin, messages
 from django.contrib.auth import get_user_model
 from django.contrib.auth.admin import UserAdmin
 from django.core.paginator import Paginator
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django_q.models import Failure, OrmQ, Schedule, Success
 
 from finops.models import ApiToken, NotificationSetting
@@ -25,6 +28,18 @@ class FirstPages(Paginator):  # type: ignore[type-arg]
     def count(self) -> int:
         rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
         return len(rows.values_list("pk")[: self.MOST_ROWS])
+
+
+def change_link(obj: Model, text: str = "") -> SafeString:
+    """The way to the admin page of `obj`."""
+    page = reverse(f"admin:{obj._meta.app_label}_{obj._meta.model_name}_change", args=[obj.pk])
+    return format_html('<a href="{}">{}</a>', page, text or obj)
+
+
+def list_link(model: type[Model], text: str, which: dict[str, str]) -> SafeString:
+    """The way to the list of `model`, filtered."""
+    page = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist", query=which)
+    return format_html('<a href="{}">{}</a>', page, text)
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]

@@ -18,10 +18,10 @@ from costcenters.line_items import replace_window
 from costcenters.models import CostCenter, CostLineItem, SeatPrice
 from costcenters.records import LineItem, Window
 from finops.secrets import MASK
-from integrations import notices
+from integrations import connections, notices
 from integrations.models import Integration
 from tests.connecting import connect, work
-from tests.factories import CostCenterFactory, UserFactory
+from tests.factories import CostCenterFactory, SavedViewFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 OWN_APPS = ("finops", "costcenters", "integrations", "auth", "auditlog", "axes")
@@ -164,8 +164,12 @@ class TestSeatPrices:
             data[f"{self.prefix}-{n}-cost_center"] = center.pk
         return client.post(reverse("admin:costcenters_costcenter_change", args=[center.pk]), data)
 
-    def test_a_price_is_added_with_its_own_first_day(self, boss):
-        center = CostCenterFactory()
+    @pytest.fixture
+    def center(self, integration) -> CostCenter:
+        SeatPrice.objects.all().delete()
+        return integration.cost_center
+
+    def test_a_price_is_added_with_its_own_first_day(self, boss, center):
         day = datetime.now(UTC).date() + timedelta(days=3)
 
         response = self.post(
@@ -177,16 +181,42 @@ class TestSeatPrices:
         assert (price.monthly_price, price.committed_seats, price.effective_from) == (Decimal("40.5"), 5, day)
         assert price.created_by == boss.user
 
-    def test_the_past_is_not_changed(self, boss):
-        center = CostCenterFactory()
+    def test_a_price_for_today_changes_the_seats_of_today_at_once(self, boss, integration):
+        work(integration)
+        center, today = integration.cost_center, datetime.now(UTC).date()
+        seats = CostLineItem.objects.filter(charge_type="seat", day=today)
+        before = sum(line.billed_cost for line in seats)
+        price = SeatPrice.objects.get()
 
+        self.post(
+            boss,
+            center,
+            {"id": price.pk},
+            {"monthly_price": "80", "effective_from": datetime.now(UTC).date()},
+            initial=1,
+        )
+
+        assert before > 0
+        # Each share of a day is rounded to the nano-dollar by itself.
+        assert abs(sum(line.billed_cost for line in seats.all()) - 2 * before) <= len(seats) * Decimal("1e-9")
+
+    def test_the_past_is_not_changed(self, boss, center):
         response = self.post(boss, center, {"monthly_price": "40", "effective_from": "2026-01-01"})
 
-        assert "takes effect today or later" in response.content.decode()
+        assert "what was counted before stays as it is" in response.content.decode()
         assert not SeatPrice.objects.exists()
 
-    def test_a_price_is_never_edited(self, boss):
-        center = CostCenterFactory()
+    def test_a_disconnected_cost_center_takes_no_price(self, boss, center):
+        connections.disconnect(center.integration, now=datetime.now(UTC))
+
+        response = self.post(
+            boss, center, {"monthly_price": "40", "effective_from": datetime.now(UTC).date()}
+        )
+
+        assert "it has no seats" in response.content.decode()
+        assert not SeatPrice.objects.exists()
+
+    def test_a_price_is_never_edited(self, boss, center):
         price = SeatPrice.objects.create(
             cost_center=center, monthly_price=Decimal(40), effective_from=datetime.now(UTC).date()
         )
@@ -198,8 +228,7 @@ class TestSeatPrices:
         assert SeatPrice.objects.get().monthly_price == 40
 
     @pytest.mark.parametrize(("days_ahead", "left"), [(0, 1), (1, 0)])
-    def test_only_a_price_not_yet_in_effect_is_deleted(self, boss, days_ahead, left):
-        center = CostCenterFactory()
+    def test_only_a_price_not_yet_in_effect_is_deleted(self, boss, center, days_ahead, left):
         day = datetime.now(UTC).date() + timedelta(days=days_ahead)
         price = SeatPrice.objects.create(cost_center=center, monthly_price=Decimal(40), effective_from=day)
 
@@ -208,10 +237,99 @@ class TestSeatPrices:
         assert SeatPrice.objects.count() == left
 
 
+class TestActions:
+    """Daily support work on several connections at once; each answers for itself."""
+
+    @pytest.fixture(params=["costcenters_costcenter", "integrations_integration"])
+    def run(self, request, boss, integration):
+        pk = integration.cost_center.pk if "costcenter" in request.param[12:] else integration.pk
+        others = [CostCenterFactory(name="By hand").pk] if "costcenter" in request.param[12:] else []
+
+        def run(action: str) -> list[str]:
+            response = boss.post(
+                reverse(f"admin:{request.param}_changelist"),
+                {"action": action, "_selected_action": [pk, *others]},
+                follow=True,
+            )
+            assert response.status_code == 200
+            return [str(message) for message in response.context["messages"]]
+
+        return run
+
+    def test_everything_is_read_at_once(self, run, integration):
+        work(integration)
+        integration.streams.update(due_at=datetime.now(UTC) + timedelta(hours=1))
+
+        assert run("sync_now") == ["Cursor: everything is read now."]
+
+        assert not integration.streams.filter(due_at__gt=datetime.now(UTC)).exists()
+
+    def test_a_test_tells_how_many_members_answered(self, run, integration, api):
+        (works,) = run("test_connection")
+        assert (
+            works
+            == f"Cursor: the key works, {len(api.company.team_on(datetime.now(UTC).date()))} members are in the team."
+        )
+
+        api.revoke()
+        (refused,) = run("test_connection")
+        assert "refused" in refused
+        assert CostCenter.objects.get(name="Cursor").status == CostCenter.Status.NEEDS_ATTENTION
+
+    def test_paused_and_resumed_once_each(self, run):
+        assert run("pause") == ["Cursor: paused."]
+        assert run("pause") == ["Cursor: It is paused: resume it first."]
+        assert run("sync_now") == ["Cursor: It is paused: resume it first."]
+        assert run("resume") == ["Cursor: resumed."]
+        assert run("resume") == ["Cursor: It is not paused."]
+
+    def test_what_has_no_connection_says_so(self, boss):
+        center = CostCenterFactory(name="By hand")
+
+        response = boss.post(
+            reverse("admin:costcenters_costcenter_changelist"),
+            {"action": "pause", "_selected_action": [center.pk]},
+            follow=True,
+        )
+
+        assert "there is no connection" in str(next(iter(response.context["messages"])))
+
+
+class TestCostCenters:
+    def test_saved_views_follow_a_new_name(self, boss, integration):
+        view = SavedViewFactory(query="cost_center=Cursor&group_by=user")
+        center = integration.cost_center
+        data = {"name": "R & D", "seat_prices-TOTAL_FORMS": 0, "seat_prices-INITIAL_FORMS": 0}
+
+        boss.post(reverse("admin:costcenters_costcenter_change", args=[center.pk]), data)
+
+        view.refresh_from_db()
+        assert view.query == "cost_center=R+%26+D&group_by=user"
+
+    def test_the_way_to_remove_one_is_told_where_it_cannot_be_done(self, boss, integration):
+        center = integration.cost_center
+        page = boss.get(reverse("admin:costcenters_costcenter_change", args=[center.pk])).content.decode()
+
+        assert "not deleted here" in page
+        assert reverse("cost-center-remove", args=[center.pk]) in page
+        url = reverse("admin:costcenters_costcenter_delete", args=[center.pk])
+        assert boss.post(url, {"post": "yes"}).status_code == 403
+
+    def test_a_connection_leads_to_what_was_read(self, boss, integration):
+        page = boss.get(change_url(integration)).content.decode()
+
+        for model in ("stream", "syncrun", "member"):
+            link = reverse(
+                f"admin:integrations_{model}_changelist", query={"integration__id__exact": integration.pk}
+            )
+            assert link in page
+            assert boss.get(link).status_code == 200
+
+
 class TestLineItems:
     @pytest.fixture
     def center(self) -> CostCenter:
-        center = CostCenterFactory(pk=42)
+        center = CostCenterFactory(pk=424_242)
         start = datetime(2026, 11, 1, tzinfo=UTC)
         items = [
             LineItem(
@@ -228,7 +346,10 @@ class TestLineItems:
 
     @pytest.mark.parametrize(
         "query",
-        [{}, {"p": "2"}, {"q": "u7@"}, {"charge_type__exact": "usage"}, {"cost_center__id__exact": "1"}],
+        [
+            *({}, {"p": "2"}, {"q": "u7@"}, {"charge_type__exact": "usage"}, {"cost_center__id__exact": "1"}),
+            *({"period": "2026-11"}, {"period": "2026-11-03", "cost_center__id__exact": "1"}),
+        ],
     )
     def test_the_list_never_counts_the_table(self, boss, center, query):
         if "cost_center__id__exact" in query:
@@ -255,6 +376,26 @@ class TestLineItems:
 
         assert "u115@example.com" in boss.get(url, {"q": "u115@", **query}).content.decode()
         assert "u77@example.com" not in boss.get(url, {"q": "u77@", **query}).content.decode()
+
+    def test_a_month_or_a_day_is_chosen_by_a_range_of_the_index(self, boss, center):
+        url = reverse("admin:costcenters_costlineitem_changelist")
+
+        with CaptureQueriesContext(connection) as queries:
+            day = boss.get(url, {"period": "2026-11-02"})
+
+        assert [item.user for item in day.context["cl"].result_list] == [
+            f"u{n}@example.com" for n in range(47, 23, -1)
+        ]
+        about_items = [one["sql"] for one in queries if CostLineItem._meta.db_table in one["sql"]]
+        assert all("started_at" in sql and "cost_center_id" in sql for sql in about_items)
+        assert "3 Nov" in boss.get(url, {"period": "2026-11"}).content.decode()
+        assert boss.get(url, {"period": "2026-10"}).context["cl"].result_count == 0
+
+    @pytest.mark.parametrize("period", ["", "2026", "2026-13", "2026-11-31", "9999-12-31", "x" * 500])
+    def test_a_period_that_is_none_chooses_nothing(self, boss, center, period):
+        url = reverse("admin:costcenters_costlineitem_changelist")
+
+        assert boss.get(url, {"period": period}).status_code in (200, 302)
 
     def test_line_items_are_only_looked_at(self, boss, center):
         item = CostLineItem.objects.first()
