@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Max, Min
+from django.db.models import QuerySet
 from django.db.utils import DatabaseError, DataError, OperationalError
 
 from costcenters.models import CostLineItem, DailyCost
@@ -151,22 +151,34 @@ class StoredSpan:
 
 def span_of(cost_center_id: int) -> StoredSpan | None:
     """What is stored of a cost center; None when it has no line item."""
-    found = CostLineItem.objects.filter(cost_center_id=cost_center_id).aggregate(
-        start=Min("started_at"), end=Max("started_at")
-    )
-    return None if found["start"] is None else StoredSpan(**found)
+    instants = CostLineItem.objects.filter(cost_center_id=cost_center_id).values_list("started_at", flat=True)
+    # One look-up in the index for each end: SQLite would read all of it for MIN and MAX together.
+    start, end = instants.order_by("started_at").first(), instants.order_by("-started_at").first()
+    return None if start is None or end is None else StoredSpan(start, end)
 
 
-def erase_day(cost_center_id: int, day: date) -> int:
-    """Delete all that a cost center holds of a UTC day, with its roll-up; how many line items that were."""
-    start = datetime.combine(day, time(), UTC)
+def erase_some(cost_center_id: int, *, at_most: int) -> int:
+    """Delete the newest line items of a cost center, all of one UTC day, with the roll-up of that day.
+
+    Answers how many rows that were; 0 when nothing is left. A day of more than `at_most` takes several calls, but
+    leaves the reports with the first one.
+    """
     with transaction.atomic():
-        stored = CostLineItem.objects.filter(
-            cost_center_id=cost_center_id, started_at__gte=start, started_at__lt=start + timedelta(days=1)
-        )
-        erased = stored._raw_delete(stored.db)
-        rolled_up = DailyCost.objects.filter(cost_center_id=cost_center_id, day=day)
-        rolled_up._raw_delete(rolled_up.db)
+        mine = CostLineItem.objects.filter(cost_center_id=cost_center_id)
+        newest = mine.order_by("-started_at").values_list("started_at", flat=True).first()
+        rolled_up = DailyCost.objects.filter(cost_center_id=cost_center_id)
+        if newest is None:
+            # A roll-up that has lost its line items would keep the cost center from being deleted.
+            return _erase(rolled_up, at_most)
+        of_the_day = rolled_up.filter(day=newest.date())
+        of_the_day._raw_delete(of_the_day.db)
+        midnight = datetime.combine(newest.date(), time(), UTC)
+        return _erase(mine.filter(started_at__gte=midnight), at_most)
+
+
+def _erase(rows: QuerySet[Any], at_most: int) -> int:
+    some = rows.model._default_manager.filter(pk__in=rows.values("pk")[:at_most])
+    erased: int = some._raw_delete(some.db)
     return erased
 
 

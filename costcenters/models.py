@@ -220,6 +220,13 @@ class SeatPrice(models.Model):
                 "Price times committed seats is more than can be stored: 9.2 × 10⁹ a month."
             )
 
+    def get_additional_data(self) -> dict[str, str | None]:
+        """For the audit log, which asks for it by this name: whose price, and what held on its first day before it."""
+        others = type(self).objects.filter(cost_center=self.cost_center_id).exclude(pk=self.pk)
+        before = others.in_effect_on(self.effective_from)
+        held = None if before is None or before.monthly_price is None else plain(before.monthly_price)
+        return {"cost_center": self.cost_center.name, "currency": self.cost_center.currency, "before": held}
+
     def may_be_deleted(self, today: date) -> bool:
         """Only a price that has not taken effect yet may go."""
         return self.effective_from > today

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -190,6 +190,17 @@ def same_days_of_last_month(span: Span) -> Span:
     start = months_before(span.start, 1)
     last = span.start - ONE_DAY
     return Span(start, min(start + timedelta(days=span.days - 1), last))
+
+
+def spans_of(days: Iterable[date]) -> list[Span]:
+    """Days as the spans that they form, the earliest first."""
+    spans: list[Span] = []
+    for day in sorted(set(days)):
+        if spans and day - spans[-1].end == ONE_DAY:
+            spans[-1] = Span(spans[-1].start, day)
+        else:
+            spans.append(Span(day, day))
+    return spans
 
 
 def short_day(day: date) -> str:

@@ -122,7 +122,7 @@ def explorer_values(request: HttpRequest, key: str) -> HttpResponse:
         context["problems"] = form.problems()
     else:
         try:
-            context["picker"] = picker_page(form.query(), key, wanted, catalog)
+            context["picker"] = picker_page(form.query(), key, wanted, catalog, now=now)
         except SumTooLargeError as error:
             context["problems"] = [("", str(error))]
     status = 400 if context.get("problems") else 200

@@ -2,13 +2,18 @@
 
 Where something is missing such tests are skipped with the reason. In CI (CI=true) nothing may be missing: a skip
 of one of them fails the run. The one exception are PostgreSQL tests in the run on SQLite, which are left out there.
+
+The whole suite is run by several processes, except for tests marked `alone`: those have the machine to themselves.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,6 +59,33 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("browser"):
                 item.add_marker(pytest.mark.skip(reason=f"no Chromium here ({', '.join(CHROMIUMS)})"))
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Whole directories take every core; named files are run by this process, at once, and so is what shall print."""
+    names_files = any(".py" in each for each in config.args)
+    return 0 if names_files or config.option.capture == "no" else os.cpu_count() or 1
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    with _turn(item.config, alone=item.get_closest_marker("alone") is not None):
+        return (yield)
+
+
+@contextmanager
+def _turn(config: pytest.Config, *, alone: bool) -> Iterator[None]:
+    """Waits until no other worker runs a test, if `alone`; else until none of those is running."""
+    if not hasattr(config, "workerinput"):
+        yield
+        return
+    shared = Path(config.option.basetemp).parent
+    with (shared / "door").open("w") as door, (shared / "room").open("w") as room:
+        # Who waits for the room keeps the door shut, or the others would never all be out.
+        fcntl.flock(door, fcntl.LOCK_EX)
+        fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        fcntl.flock(door, fcntl.LOCK_UN)
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,0 +1,1 @@
+"""How figures, sentences, charts and colours look, on every page of the bill."""

@@ -5,8 +5,6 @@ One currency an export, as in the explorer: the file's name tells which, the spa
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -29,11 +27,8 @@ from costcenters.scope import (
     summed,
     sums_in_range,
 )
+from finops.csv_file import chunks, csv_response, text_cell
 from finops.money import plain, units_from_nanos
-
-#: A spreadsheet takes text that begins so for a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-LINES_A_CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +56,8 @@ class Export:
         return cls(scope, filename(scope))
 
     def response(self) -> StreamingHttpResponse:
-        return StreamingHttpResponse(
-            self.chunks(),
-            content_type="text/csv; charset=utf-8",
-            headers={"Content-Disposition": f'attachment; filename="{self.filename}"'},
-        )
+        columns = ["period", *map(text_cell, self.scope.query.group_by), *FIGURES]
+        return csv_response(self.filename, chunks(columns, self.lines()))
 
     def rows(self) -> Iterator[CsvRow]:
         """By period, then by values. Memory holds one period at a time."""
@@ -94,27 +86,12 @@ class Export:
                 if sums[values][-1]:
                     yield CsvRow(start, values, tuple(sums[values]))
 
-    def chunks(self) -> Iterator[bytes]:
-        """The file, UTF-8 without preamble."""
-        buffer = io.StringIO()
-        writer = csv.writer(buffer)
-        writer.writerow(["period", *map(text_cell, self.scope.query.group_by), *FIGURES])
+    def lines(self) -> Iterator[list[object]]:
+        """The cells of each row, in the order of the columns."""
         money = len(MONEY_COLUMNS)
-        for number, row in enumerate(self.rows(), start=1):
+        for row in self.rows():
             amounts = [plain(units_from_nanos(nanos)) for nanos in row.figures[:money]]
-            writer.writerow(
-                [row.period.isoformat(), *map(text_cell, row.values), *amounts, *row.figures[money:]]
-            )
-            if number % LINES_A_CHUNK == 0:
-                yield buffer.getvalue().encode()
-                buffer.seek(0)
-                buffer.truncate()
-        yield buffer.getvalue().encode()
-
-
-def text_cell(text: str) -> str:
-    """Guarded, so that no spreadsheet runs somebody's name as a formula."""
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+            yield [row.period.isoformat(), *map(text_cell, row.values), *amounts, *row.figures[money:]]
 
 
 def filename(scope: Scope) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.http import QueryDict
 
@@ -83,12 +84,13 @@ def blank_picker(key: str, wanted: Wanted) -> PickerPage:
     )
 
 
-def picker_page(query: CostQuery, key: str, wanted: Wanted, catalog: Catalog) -> PickerPage:
+def picker_page(query: CostQuery, key: str, wanted: Wanted, catalog: Catalog, *, now: datetime) -> PickerPage:
     """Raises SumTooLargeError (SQLite only)."""
     found = values_of(
         query,
         key,
         catalog=catalog,
+        now=now,
         search=wanted.search or "",
         offset=wanted.offset,
         limit=VALUES_A_PAGE,

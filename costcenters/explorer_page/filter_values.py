@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from django.utils import timezone
-
 from costcenters.catalog import Catalog
 from costcenters.cost_query import CostQuery
 from costcenters.dimensions import value_label
@@ -43,10 +41,10 @@ def values_of(
     key: str,
     *,
     catalog: Catalog,
+    now: datetime,
     search: str = "",
     offset: int = 0,
     limit: int = 20,
-    now: datetime | None = None,
 ) -> FilterValues:
     """Values of dimension `key` in what `query` reports if nothing is asked of `key`, largest first.
 
@@ -54,7 +52,6 @@ def values_of(
     anywhere in value or label, in any case. The currency is the report's. Raises KeyError when there is no such
     dimension, SumTooLargeError (SQLite only).
     """
-    now = now or timezone.now()
     chosen = {value for each in query.filters if each.dimension == key for value in each.values}
     column = MEASURE_COLUMN[query.measure]
     names = distinct([column, "line_items"])

@@ -6,8 +6,9 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from costcenters.line_item_page.listing import LineItemQuery, Position
+from costcenters.line_item_page.listing import LineItemQuery
 from costcenters.query_form import CostQueryForm, SingleField
+from finops.paging import Position
 
 
 class PositionField(SingleField):
@@ -18,7 +19,7 @@ class PositionField(SingleField):
             return Position.parse(value)
         except ValueError:
             raise ValidationError(
-                "Is no position in the list: follow the links to newer and older line items."
+                "Is no position in the list: follow its links to newer and older pages."
             ) from None
 
 

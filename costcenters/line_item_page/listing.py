@@ -10,11 +10,9 @@ the same bounds, so on a large ledger its list has no total and leads from one p
 
 from __future__ import annotations
 
-import base64
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from itertools import groupby
 from typing import Any
 
@@ -22,49 +20,15 @@ from django.db.models import BigIntegerField, Q, QuerySet, Value
 
 from costcenters.cost_query import CostQuery
 from costcenters.models import CostLineItem, DailyCost
-from costcenters.periods import FIRST_DAY, LAST_DAY, ONE_DAY, Span, midnight
+from costcenters.periods import ONE_DAY, Span, midnight
 from costcenters.scope import FIGURES, Scope, summed, sums_in_range
+from finops.paging import MICROSECOND, Position, above, below
 
 PAGE_SIZE = 50
 #: A page looks through at most this many line items (but at least one day), then offers to go on.
 MOST_READ = 400_000
 #: And at most this many days of cost centers, so that no statement grows without bound.
 MOST_PLACES = 300
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
-LARGEST_ID = 2**63 - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """A point in the order of line items: by instant, then by id. There need not be a line item at it."""
-
-    started_at: datetime
-    identity: int
-
-    @property
-    def day(self) -> date:
-        return self.started_at.astimezone(UTC).date()
-
-    def __str__(self) -> str:
-        """Opaque text for addresses, read by `parse`."""
-        text = f"{(self.started_at - EPOCH) // MICROSECOND}.{self.identity}"
-        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-    @classmethod
-    def parse(cls, text: str) -> Position:
-        """Raises ValueError for what no `str()` of a position gives."""
-        if not text.isascii():
-            raise ValueError("not a position")
-        decoded = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        found = re.fullmatch(rb"(\d{1,16})\.(\d{1,19})", decoded)
-        if not found or int(found[2]) > LARGEST_ID:
-            raise ValueError("not a position")
-        position = cls(EPOCH + int(found[1]) * MICROSECOND, int(found[2]))
-        if not FIRST_DAY <= position.day <= LAST_DAY + ONE_DAY or str(position) != text:
-            raise ValueError("not a position")
-        return position
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,9 +165,7 @@ def by_day(known: list[Place], wanted: LineItemQuery, *, from_cursor: bool = Tru
     """The places from the cursor's day on, in the order of the walk."""
     if from_cursor and wanted.after:
         # Nothing of a day stands below its own first instant.
-        last = (
-            (wanted.after.started_at - MICROSECOND).date() if not wanted.after.identity else wanted.after.day
-        )
+        last = (wanted.after.instant - MICROSECOND).date() if not wanted.after.identity else wanted.after.day
         known = [place for place in known if place.day <= last]
     if from_cursor and wanted.before:
         known = [place for place in known if place.day >= wanted.before.day]
@@ -291,22 +253,16 @@ def nearest(
     if not days:
         return [], False
     if wanted.before:
-        rows = within(matching, days, start=wanted.before.started_at).filter(above(wanted.before))
+        rows = within(matching, days, start=wanted.before.instant).filter(above(wanted.before, "started_at"))
     elif wanted.after:
-        rows = within(matching, days, end=wanted.after.started_at + MICROSECOND).filter(below(wanted.after))
+        rows = within(matching, days, end=wanted.after.instant + MICROSECOND).filter(
+            below(wanted.after, "started_at")
+        )
     else:
         rows = within(matching, days)
     rows = rows.order_by("started_at", "pk") if wanted.walks_up else rows.order_by("-started_at", "-pk")
     found = [Position(*row) for row in rows.values_list("started_at", "pk")[: PAGE_SIZE + 1]]
     return found[:PAGE_SIZE], len(found) > PAGE_SIZE
-
-
-def above(position: Position) -> Q:
-    return Q(started_at__gt=position.started_at) | Q(started_at=position.started_at, pk__gt=position.identity)
-
-
-def below(position: Position) -> Q:
-    return Q(started_at__lt=position.started_at) | Q(started_at=position.started_at, pk__lt=position.identity)
 
 
 def fetched(positions: list[Position]) -> tuple[CostLineItem, ...]:
@@ -321,8 +277,8 @@ def count_above(matching: QuerySet[CostLineItem], known: list[Place], position: 
     own_day = [place for place in known if place.day == position.day]
     if not own_day:
         return newer
-    rows = within(matching, {position.day: own_day}, start=position.started_at)
-    return newer + rows.filter(above(position)).count()
+    rows = within(matching, {position.day: own_day}, start=position.instant)
+    return newer + rows.filter(above(position, "started_at")).count()
 
 
 def backward(

@@ -1,0 +1,1 @@
+"""The overview: the sums behind it, and each of its parts."""

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from costcenters.catalog import Catalog, Seats
 from costcenters.explorer import SumTooLargeError
-from costcenters.models import ChargeType, CostCenter, DailyCost
+from costcenters.models import ChargeType, DailyCost
+from tests.costcenters.conftest import SPAN, amounts
 from tests.factories import CostCenterFactory, DailyCostFactory, TagSetFactory
 
 pytestmark = pytest.mark.django_db
-SPAN = "start=2026-11-01&end=2026-11-21"
-
-
-def amounts(answer) -> dict[str, Decimal]:
-    return {row.value: row.amounts.measure for row in answer.rows}
 
 
 def test_sums_are_exact_to_the_nano(ask):
@@ -195,71 +190,6 @@ def test_a_currency_without_cost_in_the_filtered_set_does_not_win(ask):
     assert (answer.currency, answer.currencies) == ("USD", ("USD",))
 
 
-def test_the_previous_period_is_compared_row_by_row(ask):
-    DailyCostFactory(day=date(2026, 11, 12), user="a", billed_cost=Decimal(6))
-    DailyCostFactory(day=date(2026, 11, 9), user="a", billed_cost=Decimal(4))
-    DailyCostFactory(day=date(2026, 11, 5), user="left", billed_cost=Decimal(5))
-    DailyCostFactory(day=date(2026, 11, 12), user="new", billed_cost=Decimal(1))
-    answer = ask("start=2026-11-10&end=2026-11-14&group_by=user&compare=previous")
-    rows = {row.value: row.amounts for row in answer.rows}
-    assert (rows["a"].before, rows["a"].difference, rows["a"].percent) == (4, 2, 50)
-    assert (rows["left"].measure, rows["left"].difference, rows["left"].percent) == (0, -5, -100)
-    assert (rows["new"].before, rows["new"].percent) == (0, None)
-    assert (answer.total.measure, answer.total.before) == (7, 9)
-
-
-def periods_before(answer) -> list[Decimal]:
-    return [period.amounts.before for period in answer.periods]
-
-
-def test_each_row_has_what_was_before_by_period(ask):
-    for n in range(3):
-        DailyCostFactory(day=date(2026, 11, 12), user=f"u{n}", billed_cost=Decimal(9 - n))
-        DailyCostFactory(day=date(2026, 11, 6 + n), user=f"u{n}", billed_cost=Decimal(1 + n))
-    answer = ask("start=2026-11-10&end=2026-11-14&group_by=user&top=1&compare=previous")
-    assert answer.rows[0].before_by_period == (0, 1, 0, 0, 0)
-    assert answer.other.before_by_period == (0, 0, 2, 3, 0)
-    assert periods_before(answer) == [0, 1, 2, 3, 0]
-    assert ask(f"{SPAN}&group_by=user").rows[0].before_by_period == ()
-
-
-@pytest.mark.parametrize(
-    "text, before",
-    [
-        # Against 3 and 4 October stand 2 and 3 November, in the second week.
-        ("start=2026-11-01&end=2026-11-30&granularity=week", [0, 7, 0, 0, 0, 0]),
-        ("start=2026-11-01&end=2026-11-30&granularity=month", [7]),
-        ("start=2026-10-10&end=2026-11-06&granularity=month", [3, 4]),
-        ("start=2026-11-01&end=2026-11-30&granularity=total", [7]),
-    ],
-)
-def test_days_before_stand_against_the_period_of_their_counterpart(ask, text, before):
-    DailyCostFactory(day=date(2026, 10, 3), billed_cost=Decimal(3), user="a")
-    DailyCostFactory(day=date(2026, 10, 4), billed_cost=Decimal(4), user="a")
-    for grouped in ("", "&group_by=user"):
-        assert periods_before(ask(f"{text}&compare=previous{grouped}")) == before
-
-
-@pytest.mark.parametrize("granularity", ["day", "week", "month", "total"])
-def test_last_year_is_compared_by_every_granularity(ask, granularity):
-    for day in (date(2024, 2, 28), date(2024, 2, 29), date(2024, 3, 1), date(2024, 1, 31)):
-        DailyCostFactory(day=day, user="a")
-    DailyCostFactory(day=date(2025, 2, 1), user="a")
-    text = f"start=2025-01-01&end=2025-03-31&compare=year&granularity={granularity}"
-    answer, grouped = ask(text), ask(f"{text}&group_by=user")
-    assert periods_before(answer) == periods_before(grouped) == list(grouped.rows[0].before_by_period)
-    found = {p.start: p.amounts.before for p in answer.periods if p.amounts.before}
-    assert (
-        found
-        == {
-            "day": {date(2025, 1, 31): 1, date(2025, 2, 28): 2, date(2025, 3, 1): 1},
-            "week": {date(2025, 1, 27): 1, date(2025, 2, 24): 3},
-            "month": {date(2025, 1, 1): 1, date(2025, 2, 1): 2, date(2025, 3, 1): 1},
-            "total": {date(2025, 1, 1): 4},
-        }[granularity]
-    )
-
-
 def test_periods_have_their_tokens_and_line_items_grouped_or_not(ask):
     DailyCostFactory(user="a", input_tokens=5, line_items=3)
     for text in (SPAN, f"{SPAN}&group_by=user"):
@@ -268,52 +198,12 @@ def test_periods_have_their_tokens_and_line_items_grouped_or_not(ask):
         ]
 
 
-def test_without_grouping_each_period_stands_against_its_counterpart(ask):
-    DailyCostFactory(day=date(2026, 11, 12), billed_cost=Decimal(6))
-    DailyCostFactory(day=date(2026, 11, 7), billed_cost=Decimal(4))
-    answer = ask("start=2026-11-10&end=2026-11-14&compare=previous")
-    assert [p.amounts.before for p in answer.periods] == [0, 0, 4, 0, 0]
-    assert answer.total.before == 4
-
-
-def test_a_leap_day_last_year_is_counted_once(ask):
-    DailyCostFactory(day=date(2024, 2, 28))
-    DailyCostFactory(day=date(2024, 2, 29))
-    DailyCostFactory(day=date(2025, 2, 28))
-    answer = ask("start=2025-02-01&end=2025-03-01&compare=year")
-    assert sum(p.amounts.before for p in answer.periods) == answer.total.before == 2
-
-
 def test_split_and_estimate_are_parts_of_the_total(ask):
     DailyCostFactory(billed_cost=Decimal(5))
     DailyCostFactory(billed_cost=Decimal(2), charge_type="seat", is_estimated=True)
     answer = ask(f"{SPAN}&group_by=charge_type")
     assert answer.split == {"usage": 5, "seat": 2}
     assert answer.estimated == 2
-
-
-def test_periods_after_what_is_complete_are_flagged(ask):
-    CostCenterFactory(complete_through=datetime(2026, 11, 20, 9, tzinfo=UTC))
-    answer = ask(SPAN)
-    assert [p.start.day for p in answer.periods if p.is_incomplete] == [20, 21]
-    assert str(answer.freshness) == "Complete through 20 Nov 2026, 09:00 UTC"
-
-
-def test_freshness_is_the_least_among_the_live_cost_centers_asked_for(ask):
-    CostCenterFactory()
-    status = CostCenter.Status
-    CostCenterFactory(name="Old", complete_through=datetime(2026, 11, 2, tzinfo=UTC), provider="aws")
-    CostCenterFactory(
-        name="Gone", complete_through=datetime(2025, 1, 1, tzinfo=UTC), status=status.DISCONNECTED
-    )
-    CostCenterFactory(name="Bad", complete_through=None, status=status.NEEDS_ATTENTION)
-    fresh = ask(SPAN).freshness
-    assert (str(fresh), fresh.oldest, fresh.stuck) == (
-        "Complete through 2 Nov 2026, 00:00 UTC",
-        "Old",
-        ("Bad",),
-    )
-    assert str(ask(f"{SPAN}&cost_center=Cursor").freshness) == "Complete through 21 Nov 2026, 14:00 UTC"
 
 
 def test_a_report_over_nothing_is_empty(ask):
@@ -370,166 +260,6 @@ def test_a_sum_that_sqlite_cannot_hold_is_a_clear_error(viewer):
         assert b"$10,000,000,000.00" in page.content
 
 
-# Sorting ---------------------------------------------------------------------------------------------------
-
-SORTED = "start=2026-11-10&end=2026-11-14&group_by=user&compare=previous"
-
-
-@pytest.fixture
-def movers() -> None:
-    """Users as name: (before, now, tokens, line items)."""
-    figures = {
-        "Ann": (10, 40, 7, 1),
-        "bob": (100, 20, 1, 5),
-        "Cid": (0, 30, 9, 2),
-        "dan": (3, 12, 2, 9),
-    }
-    for user, (before, now, tokens, events) in figures.items():
-        DailyCostFactory(day=date(2026, 11, 6), user=user, billed_cost=Decimal(before))
-        DailyCostFactory(
-            day=date(2026, 11, 12),
-            user=user,
-            billed_cost=Decimal(now),
-            input_tokens=tokens,
-            line_items=events,
-        )
-
-
-@pytest.mark.parametrize(
-    "sort, order",
-    [
-        ("", "Ann Cid bob dan"),
-        ("measure", "Ann Cid bob dan"),
-        ("value", "Ann bob Cid dan"),
-        ("before", "bob Ann dan Cid"),
-        ("change", "bob Ann Cid dan"),
-        ("percent", "Ann dan bob Cid"),
-        ("tokens", "Cid Ann dan bob"),
-        ("events", "dan bob Cid Ann"),
-    ],
-)
-def test_rows_are_ranked_by_the_column_and_turned_round_by_a_minus(ask, movers, sort, order):
-    assert " ".join(row.value for row in ask(f"{SORTED}&sort={sort}").rows) == order
-    if sort:
-        turned = ask(f"{SORTED}&sort=-{sort}")
-        assert " ".join(row.value for row in reversed(turned.rows)) == order
-
-
-@pytest.mark.parametrize(
-    "sort, order, other",
-    [
-        ("before", "bob Ann", 42),
-        ("-before", "Ann bob", 42),
-        ("value", "Ann Cid", 32),
-        ("-value", "Cid Ann", 32),
-    ],
-)
-def test_those_that_rank_first_are_shown_and_names_leave_the_choice_to_the_measure(
-    ask, movers, sort, order, other
-):
-    answer = ask(f"{SORTED}&sort={sort}&top=2")
-    assert " ".join(row.value for row in answer.rows) == order
-    assert (answer.other.amounts.measure, answer.other_count) == (other, 2)
-
-
-def test_children_are_sorted_by_the_same_column(ask):
-    for model, cost, tokens in (("x", 1, 5), ("y", 3, 4), ("z", 2, 6)):
-        DailyCostFactory(user="a", model=model, billed_cost=Decimal(cost), input_tokens=tokens)
-
-    def children(sort: str) -> str:
-        [row] = ask(f"{SPAN}&group_by=user&group_by=model&sort={sort}").rows
-        return "".join(child.value for child in row.children)
-
-    assert [children(sort) for sort in ("", "tokens", "-tokens", "value", "-value")] == [
-        "yzx",
-        "zxy",
-        "yxz",
-        "xyz",
-        "zyx",
-    ]
-
-
-def test_without_grouping_the_rows_are_periods_and_only_they_are_sorted(ask):
-    for day, cost in ((10, 2), (11, 5), (12, 1)):
-        DailyCostFactory(day=date(2026, 11, day), billed_cost=Decimal(cost))
-    text = "start=2026-11-10&end=2026-11-12&sort="
-    for sort, days in (("", [10, 11, 12]), ("measure", [11, 10, 12]), ("-value", [12, 11, 10])):
-        answer = ask(text + sort)
-        assert [p.start.day for p in answer.period_rows] == days
-        assert [p.start.day for p in answer.periods] == [10, 11, 12]
-
-
-def test_what_changed_is_told_of_all_values_whatever_is_shown(ask, movers):
-    answer = ask(f"{SORTED}&top=1")
-    assert [(row.value, row.amounts.difference) for row in answer.risen] == [
-        ("Ann", 30),
-        ("Cid", 30),
-        ("dan", 9),
-    ]
-    assert [(row.value, row.amounts.difference) for row in answer.fallen] == [("bob", -80)]
-    assert ask(f"{SPAN}&group_by=user").risen == ()
-
-
-def test_at_most_five_values_are_named_as_changed(ask):
-    for n in range(7):
-        DailyCostFactory(user=f"u{n}", billed_cost=Decimal(1 + n))
-    answer = ask("start=2026-11-18&end=2026-11-21&group_by=user&compare=previous&top=2")
-    assert [row.value for row in answer.risen] == ["u6", "u5", "u4", "u3", "u2"]
-
-
-# Only complete periods -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "granularity, end, before",
-    [
-        ("day", date(2026, 11, 20), date(2026, 10, 31)),
-        ("total", date(2026, 11, 20), date(2026, 10, 31)),
-        ("week", date(2026, 11, 15), date(2026, 10, 31)),
-    ],
-)
-def test_the_report_ends_before_the_first_period_that_may_still_grow(ask, granularity, end, before):
-    for day in range(1, 22):
-        DailyCostFactory(day=date(2026, 11, day), user=f"u{day % 3}")
-    text = f"{SPAN}&complete=1&granularity={granularity}&compare=previous"
-    for answer in (ask(text), ask(f"{text}&group_by=user")):
-        assert answer.span.end == end
-        assert answer.compare_span.end == before
-        assert answer.compare_span.days == answer.span.days
-        assert answer.total.measure == end.day == sum(p.amounts.measure for p in answer.periods)
-        assert not any(period.is_incomplete for period in answer.periods)
-        assert answer.query.span.end == date(2026, 11, 21)
-
-
-def test_a_part_of_a_period_that_is_complete_is_kept(ask):
-    CostCenterFactory()
-    answer = ask("start=2026-11-01&end=2026-11-18&complete=1&granularity=month")
-    assert (answer.span.end, len(answer.periods)) == (date(2026, 11, 18), 1)
-
-
-@pytest.mark.parametrize("grouped", ["", "&group_by=user", "&group_by=user&group_by=model"])
-@pytest.mark.parametrize("more", ["", "&compare=previous&sort=change", "&granularity=total&compare=year"])
-def test_nothing_complete_is_an_empty_report(ask, viewer, grouped, more):
-    DailyCostFactory(day=date(2026, 11, 21), user="a")
-    text = f"start=2026-11-21&end=2026-11-30&complete=1{grouped}{more}"
-    answer = ask(text)
-    assert answer.is_empty
-    assert (answer.span, answer.compare_span, answer.periods, answer.rows) == (None, None, (), ())
-    assert (answer.total.measure, answer.total.before, answer.other, answer.split) == (0, None, None, {})
-    assert viewer.get(f"/explorer/?{text}").status_code == 200
-
-
-def test_asking_for_complete_periods_does_not_change_the_currency(ask):
-    DailyCostFactory(day=date(2026, 11, 21), billed_cost=Decimal(9))
-    euro = CostCenterFactory(name="Euro", currency="EUR")
-    DailyCostFactory(day=date(2026, 11, 5), cost_center=euro)
-    answer = ask(f"{SPAN}&complete=1")
-    assert (answer.currency, answer.currencies, answer.total.measure) == ("USD", ("EUR", "USD"), 0)
-
-
-# Savings and seats ----------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("per_row", [Decimal(9 * 10**9), Decimal(5 * 10**9)])
 def test_savings_too_large_for_sqlite_are_a_clear_error(ask, per_row):
     """The first is too large in one row already, the second in the sum."""
@@ -540,58 +270,3 @@ def test_savings_too_large_for_sqlite_are_a_clear_error(ask, per_row):
             ask(f"{SPAN}&measure=savings")
     else:
         assert ask(f"{SPAN}&measure=savings").total.measure == 10**10
-
-
-@pytest.fixture
-def seats() -> None:
-    seat, usage = ChargeType.SEAT, ChargeType.USAGE
-    euro = CostCenterFactory(name="Euro", currency="EUR")
-    for user, day, charge_type, center in (
-        ("active", 21, seat, None),
-        ("active", 5, usage, None),
-        ("elsewhere", 21, seat, None),
-        ("elsewhere", 21, usage, euro),
-        ("idle", 21, seat, None),
-        ("other team", 19, seat, euro),
-        ("gone", 20, seat, None),
-        ("gone", 20, usage, None),
-        ("no seat", 21, usage, None),
-        ("", 21, seat, None),
-        ("", 21, usage, None),
-    ):
-        DailyCostFactory(
-            cost_center=center or CostCenterFactory(),
-            user=user,
-            day=date(2026, 11, day),
-            charge_type=charge_type,
-        )
-    DailyCostFactory(user="idle", day=date(2026, 10, 22), charge_type=usage)  # 31 days ago
-
-
-def test_a_seat_is_held_on_the_newest_day_and_used_within_30_days(seats):
-    found = Catalog(today=date(2026, 11, 21)).seats
-    assert found.active == {"active", "elsewhere"}
-    assert found.idle == {"idle", "other team"}
-
-
-def test_the_last_of_the_30_days_counts(seats):
-    DailyCostFactory(user="idle", day=date(2026, 10, 23))
-    assert "idle" in Catalog(today=date(2026, 11, 21)).seats.active
-
-
-def test_seats_of_more_than_30_days_ago_are_held_no_more(seats):
-    assert Catalog(today=date(2026, 12, 18)).seats.idle == {"other team", "idle", "active"}
-    assert Catalog(today=date(2026, 12, 20)).seats.idle == {"idle", "active"}
-    assert Catalog(today=date(2026, 12, 21)).seats == Seats(frozenset(), frozenset())
-
-
-def test_seats_are_grouped_and_filtered_by_their_activity(ask, seats):
-    def users(text: str) -> str:
-        return ", ".join(sorted(amounts(ask(f"{SPAN}&currency=USD&group_by=user&{text}"))))
-
-    assert amounts(ask(f"{SPAN}&currency=USD&group_by=seat_activity")) == {"active": 3, "idle": 1, "": 5}
-    assert users("seat_activity=idle") == "idle"
-    assert users("seat_activity!=idle") == ", active, elsewhere, gone, no seat"
-    assert users("seat_activity=(none)") == ", gone, no seat"
-    assert users("seat_activity=(none)&seat_activity=active") == ", active, elsewhere, gone, no seat"
-    assert users("seat_activity!=(none)") == "active, elsewhere, idle"

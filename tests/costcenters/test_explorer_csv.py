@@ -4,56 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
-import random
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
-from costcenters.models import DailyCost
-from tests.factories import CostCenterFactory, DailyCostFactory, TagSetFactory
+from tests.costcenters.conftest import SPAN
+from tests.factories import CostCenterFactory, DailyCostFactory
 
 pytestmark = pytest.mark.django_db
 FIGURES = (
     "billed_cost,effective_cost,list_cost,"
     "input_tokens,output_tokens,cache_write_tokens,cache_read_tokens,line_items"
 )
-SPAN = "start=2026-11-01&end=2026-11-21"
 
 
 def export(client, text: str) -> list[list[str]]:
     response = client.get(f"/explorer/export.csv?{text}")
     assert response.status_code == 200, response.content
     return list(csv.reader(io.StringIO(b"".join(response.streaming_content).decode(), newline="")))
-
-
-@pytest.fixture
-def some_rows() -> list[DailyCost]:
-    """A few hundred rows with awkward values, from a fixed seed."""
-    pick = random.Random(7)
-    centers = [CostCenterFactory(), CostCenterFactory(name="AWS, production", provider="aws")]
-    tags = [TagSetFactory(tags={"team": name}) for name in ("=1+1", "core")] + [None]
-    rows = [
-        DailyCostFactory.build(
-            cost_center=pick.choice(centers),
-            day=date(2026, 9, 20) + timedelta(days=pick.randrange(70)),
-            user=pick.choice(["", "a@example.com", '"quoted", name', "=cmd|' /C calc'!A0", "naïve"]),
-            model=pick.choice(["", "claude-4", "gpt-5", "-rf", "@x"]),
-            charge_type=pick.choice(["usage", "seat", "credit"]),
-            billed_cost=Decimal(pick.randrange(-(10**9), 10**12)) / 10**9,
-            effective_cost=Decimal(pick.randrange(10**12)) / 10**9,
-            list_cost=Decimal(pick.randrange(10**15)) / 10**9,
-            input_tokens=pick.randrange(10**12),
-            output_tokens=pick.randrange(10**6),
-            cache_write_tokens=pick.randrange(3),
-            cache_read_tokens=pick.randrange(10**9),
-            line_items=pick.randrange(1, 99),
-            tag_set=pick.choice(tags),
-        )
-        for _ in range(400)
-    ]
-    return DailyCost.objects.bulk_create(rows)
 
 
 def guarded(text: str) -> str:

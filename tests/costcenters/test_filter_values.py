@@ -11,11 +11,10 @@ from django.http import QueryDict
 from costcenters.catalog import Catalog
 from costcenters.explorer_page.filter_values import FilterValues, values_of
 from costcenters.query_form import CostQueryForm
-from tests.costcenters.conftest import NOW
+from tests.costcenters.conftest import NOW, SPAN
 from tests.factories import CostCenterFactory, DailyCostFactory, TagSetFactory
 
 pytestmark = pytest.mark.django_db
-SPAN = "start=2026-11-01&end=2026-11-21"
 
 
 def values(text: str, key: str, **options) -> FilterValues:

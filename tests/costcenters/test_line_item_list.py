@@ -21,11 +21,12 @@ from costcenters.dimensions import model_family
 from costcenters.explorer import report
 from costcenters.line_item_page import listing as module
 from costcenters.line_item_page.form import LineItemForm
-from costcenters.line_item_page.listing import LineItemList, Position, line_item_list
+from costcenters.line_item_page.listing import LineItemList, line_item_list
 from costcenters.line_items import replace_window
 from costcenters.models import ChargeType, CostCenter, CostLineItem
 from costcenters.records import LineItem, Window
 from costcenters.scope import Scope
+from finops.paging import Position
 from tests.costcenters.conftest import NOW
 from tests.factories import CostCenterFactory
 

@@ -2,86 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import date, timedelta
 
 import pytest
 
-from costcenters.line_items import keep_known_users, replace_window
-from costcenters.models import CostLineItem, DailyCost, TagSet
-from costcenters.records import LIMITS, LineItem, Window, WindowError, canonical_details
+from costcenters.line_items import replace_window
+from costcenters.models import CostLineItem, DailyCost
+from costcenters.records import LIMITS, WindowError, canonical_details
+from tests.costcenters.lines import (
+    DAY,
+    END,
+    START,
+    SUMMED,
+    assert_roll_up_equals_lines,
+    everything,
+    ids,
+    item,
+    users,
+    window,
+)
 from tests.factories import CostCenterFactory
 
 pytestmark = pytest.mark.django_db
-
-DAY = timedelta(days=1)
-START = datetime(2026, 11, 18, tzinfo=UTC)
-END = START + 3 * DAY
-DIMENSIONS = (
-    *("cost_center_id", "day", "charge_type", "service", "model", "kind", "surface", "user", "account"),
-    *("region", "tag_set_id", "is_estimated"),
-)
-SUMMED = (
-    *("input_tokens", "output_tokens", "cache_write_tokens", "cache_read_tokens"),
-    *("billed_cost", "effective_cost", "list_cost"),
-)
-
-
-@pytest.fixture
-def center():
-    return CostCenterFactory()
-
-
-def item(hours=1, **changes) -> LineItem:
-    """An item so many hours after the window's start."""
-    given = {
-        "started_at": START + timedelta(hours=hours),
-        "charge_type": "usage",
-        "service": "Cursor",
-        "model": "composer",
-        "user": "rin@example.com",
-        "input_tokens": 10,
-        "output_tokens": 20,
-        "cache_write_tokens": 30,
-        "cache_read_tokens": 40,
-        "billed_nano": 1_000_000_001,
-        "effective_nano": 900_000_001,
-        "list_nano": 1_100_000_001,
-    }
-    return LineItem(**(given | changes))
-
-
-def window(center, *, start=START, end=END, charge_types=("usage",), account=None):
-    return Window(center.pk, start, end, charge_types, account)
-
-
-def ids(**condition):
-    return set(CostLineItem.objects.filter(**condition).values_list("pk", flat=True))
-
-
-def users(**condition):
-    return sorted(CostLineItem.objects.filter(**condition).values_list("user", flat=True))
-
-
-def assert_roll_up_equals_lines():
-    expected: dict = {}
-    for line in CostLineItem.objects.values():
-        sums = expected.setdefault(tuple(line[name] for name in DIMENSIONS), Counter())
-        sums.update({name: line[name] for name in SUMMED} | {"line_items": 1})
-    rows = list(DailyCost.objects.values())
-    found = {
-        tuple(row[name] for name in DIMENSIONS): Counter(
-            {name: row[name] for name in SUMMED} | {"line_items": row["line_items"]}
-        )
-        for row in rows
-    }
-    assert len(found) == len(rows), "a dimension is split over several rows"
-    assert found == expected
-
-
-def everything():
-    """All that is stored, to the row id."""
-    return list(CostLineItem.objects.order_by("pk").values()), list(DailyCost.objects.order_by("pk").values())
 
 
 #: Each differs from the first one in one dimension of the roll-up.
@@ -299,214 +241,3 @@ def test_the_roll_up_of_a_day_holds_what_lies_beside_a_shorter_window_too(center
 
     assert DailyCost.objects.get().billed_cost.scaleb(9) == 2_000_000_009
     assert_roll_up_equals_lines()
-
-
-# Fuller days -----------------------------------------------------------------------------------------------------
-
-
-def test_days_of_which_less_is_returned_are_kept_whole_and_counted(center):
-    """Day 1 would shrink, day 2 is as full as before, day 3 grows."""
-    replace_window(window(center), [item(1), item(2), item(25), item(49)])
-    kept = ids(day=date(2026, 11, 18))
-
-    change = replace_window(
-        window(center),
-        [item(3, billed_nano=5), item(26, billed_nano=7), item(49), item(50, billed_nano=11)],
-        keep_fuller_before=END.date(),
-    )
-
-    assert change.kept_days == (date(2026, 11, 18),)
-    assert ids(day=date(2026, 11, 18)) == kept
-    assert (change.added, change.removed) == (2, 1)
-    assert change.amount_before == 4 * 1_000_000_001
-    assert change.amount_after == 3 * 1_000_000_001 + 7 + 11
-    assert_roll_up_equals_lines()
-
-
-def test_a_day_that_is_no_longer_returned_at_all_is_kept(center):
-    replace_window(window(center), [item(1), item(25)])
-    before = everything()
-
-    change = replace_window(window(center), [], keep_fuller_before=END.date())
-
-    assert change.is_empty
-    assert change.kept_days == (date(2026, 11, 18), date(2026, 11, 19))
-    assert change.amount_before == change.amount_after == 2 * 1_000_000_001
-    assert everything() == before
-
-
-def test_from_the_given_day_on_less_is_believed(center):
-    replace_window(window(center), [item(1), item(25)])
-
-    change = replace_window(window(center), [], keep_fuller_before=date(2026, 11, 19))
-
-    assert change.kept_days == (date(2026, 11, 18),)
-    assert list(CostLineItem.objects.values_list("day", flat=True)) == [date(2026, 11, 18)]
-    assert_roll_up_equals_lines()
-
-
-def test_unless_asked_to_no_day_is_kept(center):
-    replace_window(window(center), [item(1), item(2)])
-    assert replace_window(window(center), [item(1)]).kept_days == ()
-    assert CostLineItem.objects.count() == 1
-
-
-# Known users -----------------------------------------------------------------------------------------------------
-
-
-def test_a_row_that_lost_its_user_takes_the_stored_one_even_if_charge_and_kind_differ(center):
-    replace_window(window(center), [item(user="rin", resource="c")])
-    lost = item(user="", resource="c", billed_nano=3, kind="Included")
-
-    assert keep_known_users(window(center), [lost]) == [lost._replace(user="rin")]
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        *[{name: 99} for name in ("input_tokens", "output_tokens", "cache_write_tokens")],
-        *[{"cache_read_tokens": 99}, {"model": "other"}, {"resource": "other"}, {"hours": 1.001}],
-    ],
-    ids=lambda changed: next(iter(changed)),
-)
-def test_another_event_keeps_no_user(changed, center):
-    replace_window(window(center), [item(user="rin")])
-    lost = item(user="", **changed)
-    assert keep_known_users(window(center), [lost]) == [lost]
-
-
-def test_users_of_like_events_are_given_once_each(center):
-    replace_window(window(center), [item(user="ana"), item(user="rin")])
-
-    def named(*names):
-        found = keep_known_users(window(center), [item(user=name) for name in names])
-        return [one.user for one in found]
-
-    assert named("", "rin") == ["ana", "rin"]
-    assert named("rin", "") == ["rin", "ana"]
-    assert named("ana", "") == ["ana", "rin"]
-    assert sorted(named("", "")) == ["ana", "rin"]
-    assert sorted(named("", "", "")) == ["", "ana", "rin"]
-    assert named("kim", "") == ["kim", "ana"]
-
-
-def test_users_are_looked_up_in_the_window_alone(center):
-    replace_window(window(CostCenterFactory(name="Other")), [item(user="rin")])
-    replace_window(window(center, charge_types=("credit",)), [item(user="rin", charge_type="credit")])
-    assert keep_known_users(window(center), [item(user="")]) == [item(user="")]
-
-
-def test_users_are_known_at_any_time_zone_and_to_the_microsecond(center):
-    moment = START + timedelta(hours=1, microseconds=123)
-    replace_window(window(center), [item(started_at=moment)])
-    lost = item(user="", started_at=moment.astimezone(timezone(timedelta(hours=-7))))
-    assert keep_known_users(window(center), [lost])[0].user == "rin@example.com"
-
-
-# What does not fit -----------------------------------------------------------------------------------------------
-
-TEXTS = sorted(LIMITS.keys() - {"charge_type"})
-
-
-@pytest.mark.parametrize("name", TEXTS)
-def test_text_that_is_too_long_is_refused_and_its_column_named(name, center):
-    replace_window(window(center), [item(**{name: "é" * LIMITS[name]})])
-    before = everything()
-
-    with pytest.raises(WindowError, match=rf"^A {name} of {LIMITS[name] + 1} characters"):
-        replace_window(window(center), [item(), item(**{name: "x" * (LIMITS[name] + 1)})])
-
-    assert everything() == before
-
-
-@pytest.mark.parametrize("name", TEXTS)
-def test_a_nul_is_refused_and_its_column_named(name, center):
-    replace_window(window(center), [item()])
-    before = everything()
-
-    with pytest.raises(WindowError, match=rf"^A {name} holds a NUL"):
-        replace_window(window(center), [item(2), item(**{name: "a\0b"})])
-
-    assert everything() == before
-
-
-@pytest.mark.parametrize(
-    "name", ["billed_nano", "effective_nano", "list_nano", "input_tokens", "cache_read_tokens"]
-)
-@pytest.mark.parametrize("sign", [1, -1])
-def test_a_day_that_adds_up_to_more_than_can_be_stored_is_refused_whole(name, sign, center):
-    replace_window(window(center), [item(), item(30)])
-    before = everything()
-    half = sign * 5 * 10**18
-
-    with pytest.raises(WindowError, match="more than can be stored"):
-        replace_window(window(center), [item(1, **{name: half}), item(2, **{name: half}), item(31)])
-
-    assert everything() == before
-
-
-def test_the_largest_amount_that_fits_is_stored(center):
-    replace_window(window(center), [item(billed_nano=2**63 - 2), item(2, billed_nano=1)])
-    assert DailyCost.objects.get().billed_cost.scaleb(9) == 2**63 - 1
-
-
-# Spelling --------------------------------------------------------------------------------------------------------
-
-
-def test_tag_sets_are_shared(center):
-    core, web = (("env", "prod"), ("team", "core")), (("env", "prod"), ("team", "wéb"))
-    replace_window(window(center), [item(tags=core), item(2, tags=core), item(3, tags=web), item(4)])
-    replace_window(window(CostCenterFactory(name="Other")), [item(tags=web)])
-
-    assert sorted(tags.tags["team"] for tags in TagSet.objects.all()) == ["core", "wéb"]
-    assert CostLineItem.objects.values("tag_set").distinct().count() == 3
-    assert CostLineItem.objects.filter(tag_set=None).count() == 1
-    assert_roll_up_equals_lines()
-    again = replace_window(window(center), [item(tags=core), item(2, tags=core), item(3, tags=web), item(4)])
-    assert again.is_empty
-
-
-@pytest.mark.parametrize(
-    "details",
-    [
-        {"zz": "1.60", "a": {"yy": ["1", "2"], "b": {"ccc": "x", "d": "y"}}, "bbb": True, "c": None},
-        {"name": "Zoë 😀 \\u00e9 \u2028", "ключ": '"quoted", \\N and,\n"lines"'},
-        {"amount": "1.60", "more": "0.10000000000000000555", "huge": "1e400", "count": 12345678901234567890},
-        {"empty": "", "list": [], "object": {}},
-    ],
-    ids=["nested", "unicode", "numbers", "empty"],
-)
-def test_details_that_the_database_spells_its_own_way_are_no_change(details, center):
-    items = [item(details=canonical_details(details))]
-    replace_window(window(center), items)
-    before = everything()
-
-    assert CostLineItem.objects.get().details == details
-    assert replace_window(window(center), items).is_empty
-    assert everything() == before
-
-
-@pytest.mark.parametrize("text", ['"', ",", "a\nb", "a\rb", "a\r\nb", "\\.", "\\N", "'", "  x  ", "é😀"])
-def test_text_is_stored_as_it_is(text, center):
-    items = [item(user=text, model=text)]
-    replace_window(window(center), items)
-    assert users() == [text]
-    assert replace_window(window(center), items).is_empty
-
-
-def test_an_instant_belongs_to_its_utc_day_whatever_its_offset_and_keeps_its_microseconds(center):
-    local = datetime(2026, 11, 20, 1, 30, 0, 123456, tzinfo=timezone(timedelta(hours=5, minutes=30)))
-    moment = datetime(2026, 11, 19, 20, 0, 0, 123456, tzinfo=UTC)
-    replace_window(window(center), [item(started_at=local)])
-
-    line = CostLineItem.objects.get()
-    assert (line.day, line.started_at) == (date(2026, 11, 19), moment)
-    assert DailyCost.objects.get().day == date(2026, 11, 19)
-    assert replace_window(window(center), [item(started_at=moment)]).is_empty
-
-
-def test_the_bounds_of_a_window_may_have_another_offset_too(center):
-    east = timezone(timedelta(hours=9))
-    replace_window(window(center), [item(1), item(71)])
-    replace_window(window(center, start=START.astimezone(east), end=(START + DAY).astimezone(east)), [])
-    assert [line.day for line in CostLineItem.objects.all()] == [date(2026, 11, 20)]

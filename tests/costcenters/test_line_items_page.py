@@ -12,10 +12,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from costcenters.line_item_page.listing import Position
 from costcenters.line_items import replace_window
 from costcenters.models import ChargeType, CostCenter
 from costcenters.records import LineItem, Window, canonical_details
+from finops.paging import Position
 from tests.costcenters.conftest import NOW
 from tests.factories import CostCenterFactory, DailyCostFactory
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -15,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from costcenters.models import CostCenter, DailyCost
 from tests.factories import CostCenterFactory, TagSetFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.alone, pytest.mark.django_db]
 
 MOST_SECONDS, MOST_QUERIES, MOST_BYTES = 0.1, 15, 100_000
 PAGES = (
@@ -39,60 +40,61 @@ def amount(chance: random.Random, largest: int) -> Decimal:
     return Decimal(chance.randrange(largest * 10**9)) / 10**9
 
 
+def usage(cost_center: CostCenter, day: date, **columns: Any) -> DailyCost:
+    return DailyCost(cost_center=cost_center, day=day, charge_type="usage", **columns)
+
+
 @pytest.fixture
-def demo_sized_bill(at_now) -> None:
+def demo_sized_bill(at_now: datetime) -> None:
     """As many rows of the roll-up as the demo has, over as many days, people, models and services."""
     chance = random.Random(4)
     kinds = ["Included in Business", "Usage-based", "USAGE_EVENT_KIND_USAGE_BASED"]
     cursor = CostCenterFactory(name="Cursor (sandbox)", connected_on=at_now.date())
     clouds = [CostCenterFactory(name=name, provider=name.lower()) for name in ("AWS", "GCP")]
     tags = [TagSetFactory(tags={"team": team, "env": env}) for team in "abcd" for env in ("prod", "dev")]
-    rows = []
-    for ago in range(91):
-        day = at_now.date() - timedelta(days=ago)
-        for n in range(455):
-            rows.append(
-                DailyCost(
-                    cost_center=cursor,
-                    day=day,
-                    charge_type="usage",
-                    user=f"user{n % 60}@example.com",
-                    model=f"model-{chance.randrange(11)}",
-                    kind=kinds[n % 3],
-                    surface=["editor", "headless"][n % 2],
-                    billed_cost=amount(chance, 2),
-                    list_cost=amount(chance, 3),
-                    input_tokens=n * 1000,
-                    line_items=2,
-                )
+    today = at_now.date()
+    rows = [
+        DailyCost(
+            cost_center=cursor,
+            day=today,
+            charge_type="seat",
+            user=f"user{n}@example.com",
+            is_estimated=True,
+            billed_cost=Decimal("1.333333333"),
+            line_items=1,
+        )
+        for n in range(60)
+    ]
+    for day in (today - timedelta(days=ago) for ago in range(91)):
+        rows += [
+            usage(
+                cursor,
+                day,
+                user=f"user{n % 60}@example.com",
+                model=f"model-{chance.randrange(11)}",
+                kind=kinds[n % 3],
+                surface=["editor", "headless"][n % 2],
+                billed_cost=amount(chance, 2),
+                list_cost=amount(chance, 3),
+                input_tokens=n * 1000,
+                line_items=2,
             )
-        for cloud in clouds:
-            for n in range(67):
-                rows.append(
-                    DailyCost(
-                        cost_center=cloud,
-                        day=day,
-                        charge_type="usage",
-                        service=f"{cloud.name} {n % 9}",
-                        model=f"SKU {n % 20}",
-                        region=f"region-{n % 3}",
-                        tag_set=tags[n % 8],
-                        billed_cost=amount(chance, 9),
-                        line_items=1,
-                    )
-                )
-    for n in range(60):
-        rows.append(
-            DailyCost(
-                cost_center=cursor,
-                day=at_now.date(),
-                charge_type="seat",
-                user=f"user{n}@example.com",
-                is_estimated=True,
-                billed_cost=Decimal("1.333333333"),
+            for n in range(455)
+        ]
+        rows += [
+            usage(
+                cloud,
+                day,
+                service=f"{cloud.name} {n % 9}",
+                model=f"SKU {n % 20}",
+                region=f"region-{n % 3}",
+                tag_set=tags[n % 8],
+                billed_cost=amount(chance, 9),
                 line_items=1,
             )
-        )
+            for cloud in clouds
+            for n in range(67)
+        ]
     DailyCost.objects.bulk_create(rows, batch_size=1000)
     assert len(rows) > 53_000
     with connection.cursor() as cursor_:

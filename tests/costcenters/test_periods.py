@@ -17,6 +17,7 @@ from costcenters.periods import (
     preset_span,
     readable_granularity,
     same_days_of_last_month,
+    spans_of,
 )
 
 days = st.dates(min_value=date(1990, 1, 1), max_value=date(2100, 12, 31))
@@ -150,3 +151,9 @@ def test_a_period_is_incomplete_while_data_ends_inside_it():
 )
 def test_a_span_reads_short(start, end, text):
     assert str(Span(start, end)) == text
+
+
+def test_days_next_to_each_other_are_told_as_one_span():
+    kept = [date(2026, 10, 31), date(2026, 11, 1), date(2026, 10, 3), date(2026, 11, 1)]
+    assert [str(span) for span in spans_of(kept)] == ["3 Oct 2026", "31 Oct – 1 Nov 2026"]
+    assert spans_of([]) == []

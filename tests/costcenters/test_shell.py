@@ -67,7 +67,7 @@ def test_a_forgotten_password_is_set_by_a_link_in_a_mail(client):
     client.post("/accounts/password_reset/", {"email": user.email})
     [message] = mail.outbox
     assert message.subject == "Set a new password for Onebill"
-    path = re.search(r"http://testserver(/accounts/reset/\S+)", message.body)[1]
+    path = re.search(r"http://localhost:8000(/accounts/reset/\S+)", message.body)[1]
     response = client.get(path, follow=True)
     page = response.redirect_chain[-1][0]
     fields = {"new_password1": "a new long one 7", "new_password2": "a new long one 7"}

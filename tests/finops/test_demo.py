@@ -295,6 +295,7 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error(first, tmp_path):
 # The second start -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.alone
 def test_after_ctrl_c_everything_is_gone_in_time(again, first):
     assert again.first_status == 0
     assert len(first.family) >= 5
@@ -347,6 +348,7 @@ def test_up_serves_an_empty_bill_until_a_part_of_it_dies(starter):
     assert gone(set(commands), seconds=2)
 
 
+@pytest.mark.alone
 def test_everything_ends_soon_when_up_itself_is_killed(starter):
     started = starter.start("up").wait_for("Logs are in ")
     _, seconds = started.end(signal.SIGKILL)

@@ -16,7 +16,7 @@ from costcenters.models import CostLineItem
 from integrations.http import Runtime
 from tests.processes import ROOT, environment
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.alone, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
+from django.test import Client
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 from tests.conftest import find_chromium
@@ -57,8 +59,21 @@ def failure(request: Request) -> list[str]:
 
 
 @pytest.fixture
+def logged_in(live_server: Any) -> Callable[[Page, User], None]:
+    """Gives a tab the session of `user`, at once. It leads nowhere: the test goes to its page itself."""
+
+    def with_a_session(page: Page, user: User) -> None:
+        client = Client()
+        client.force_login(user)
+        session = client.cookies[settings.SESSION_COOKIE_NAME]
+        page.context.add_cookies([{"name": session.key, "value": session.value, "url": live_server.url}])
+
+    return with_a_session
+
+
+@pytest.fixture
 def log_in() -> Callable[[Page, User], None]:
-    """Logs `user` in through the form, as people do."""
+    """Logs `user` in through the form, as people do, and leads to the overview."""
 
     def through_the_form(page: Page, user: User) -> None:
         page.goto("/accounts/login/")

@@ -80,8 +80,8 @@ def test_choosing_in_the_form_swaps_the_report_and_keeps_the_address(page, log_i
     expect(page.get_by_role("columnheader", name="Before")).to_have_count(0)
 
 
-def test_a_row_leads_into_its_details(page, log_in, bill):
-    log_in(page, UserFactory(role="Viewer"))
+def test_a_row_leads_into_its_details(page, logged_in, bill):
+    logged_in(page, UserFactory(role="Viewer"))
     page.goto("/explorer/?group_by=cost_center")
     page.get_by_role("table").get_by_role("link", name="Cursor").click()
     expect(page.get_by_role("heading", level=2)).to_contain_text("Billed, Cursor, by model")
@@ -89,8 +89,8 @@ def test_a_row_leads_into_its_details(page, log_in, bill):
     expect(page.get_by_role("heading", level=2)).to_contain_text("by user")
 
 
-def test_days_appear_when_no_preset_is_chosen(page, log_in, bill):
-    log_in(page, UserFactory(role="Viewer"))
+def test_days_appear_when_no_preset_is_chosen(page, logged_in, bill):
+    logged_in(page, UserFactory(role="Viewer"))
     page.goto("/explorer/")
     expect(page.locator("[name=start]")).to_be_hidden()
     page.get_by_label("Period", exact=True).select_option("")
@@ -105,9 +105,9 @@ def test_days_appear_when_no_preset_is_chosen(page, log_in, bill):
     page.wait_for_url(lambda url: url.endswith("?preset=7d"))
 
 
-def test_a_mistake_is_shown_beside_the_form(page, log_in, bill, expected_errors):
+def test_a_mistake_is_shown_beside_the_form(page, logged_in, bill, expected_errors):
     expected_errors.append("status of 400")
-    log_in(page, UserFactory(role="Viewer"))
+    logged_in(page, UserFactory(role="Viewer"))
     page.goto("/explorer/?group_by=model&granularity=hour")
     expect(page.get_by_role("alert")).to_contain_text("granularity")
     expect(page.get_by_label("Granularity")).to_have_value("hour")
@@ -126,8 +126,8 @@ def test_a_mistake_is_shown_beside_the_form(page, log_in, bill, expected_errors)
     expect(page.locator("[name=end]")).not_to_have_attribute("aria-invalid", "true")
 
 
-def test_the_csv_button_downloads_what_is_shown(page, log_in, bill):
-    log_in(page, UserFactory(role="Viewer"))
+def test_the_csv_button_downloads_what_is_shown(page, logged_in, bill):
+    logged_in(page, UserFactory(role="Viewer"))
     page.goto("/explorer/?group_by=model&provider=cursor&preset=7d")
     with page.expect_download() as downloading:
         page.get_by_role("link", name="CSV").click()
@@ -137,8 +137,8 @@ def test_the_csv_button_downloads_what_is_shown(page, log_in, bill):
     assert downloading.value.suggested_filename.startswith("onebill_")
 
 
-def test_a_value_has_one_colour_in_every_chart(page, log_in, bill):
-    log_in(page, UserFactory(role="Viewer"))
+def test_a_value_has_one_colour_in_every_chart(page, logged_in, bill):
+    logged_in(page, UserFactory(role="Viewer"))
     colours = set()
     for query in ("group_by=model", "group_by=model&measure=tokens", "group_by=model&model=gpt-5.5-high"):
         page.goto(f"/explorer/?{query}")
@@ -147,10 +147,10 @@ def test_a_value_has_one_colour_in_every_chart(page, log_in, bill):
     assert len(colours) == 1
 
 
-def test_names_that_look_like_code_stay_text(page, log_in):
+def test_names_that_look_like_code_stay_text(page, logged_in):
     hostile = "<img src=x onerror=\"document.title='hacked'\"><script>document.title='hacked'</script>"
     DailyCostFactory(user=hostile, model=hostile, day=datetime.now(UTC).date())
-    log_in(page, UserFactory(role="Viewer"))
+    logged_in(page, UserFactory(role="Viewer"))
     for path in ("/", "/explorer/?group_by=user&group_by=model"):
         page.goto(path)
         page.mouse.move(700, 500)
@@ -158,8 +158,8 @@ def test_names_that_look_like_code_stay_text(page, log_in):
         assert "hacked" not in page.title()
 
 
-def test_the_theme_is_switched_and_remembered(page, log_in, bill):
-    log_in(page, UserFactory(role="Viewer"))
+def test_the_theme_is_switched_and_remembered(page, logged_in, bill):
+    logged_in(page, UserFactory(role="Viewer"))
     page.goto("/explorer/?group_by=model")
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.get_by_role("button", name="Dark theme").click()
@@ -189,8 +189,8 @@ def test_the_explorer_works_without_scripts(browser, live_server, bill):
 
 
 @pytest.mark.parametrize("path", ["/", "/explorer/?group_by=user&group_by=model&compare=previous&user!=x"])
-def test_pages_fit_and_are_accessible(page, log_in, bill, path):
-    log_in(page, UserFactory(role="Admin"))
+def test_pages_fit_and_are_accessible(page, logged_in, bill, path):
+    logged_in(page, UserFactory(role="Admin"))
     page.goto(path)
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)

@@ -37,8 +37,8 @@ def bill() -> None:
 
 
 @pytest.fixture
-def explorer(page, log_in, bill) -> Page:
-    log_in(page, UserFactory(role="Viewer"))
+def explorer(page, logged_in, bill) -> Page:
+    logged_in(page, UserFactory(role="Viewer"))
     page.goto("/explorer/?group_by=model")
     return page
 
@@ -381,9 +381,9 @@ def test_filters_work_without_scripts(browser, live_server, bill):
     context.close()
 
 
-def test_a_tag_with_a_long_name_does_not_widen_a_phone(page, log_in, bill):
+def test_a_tag_with_a_long_name_does_not_widen_a_phone(page, logged_in, bill):
     DailyCostFactory(day=datetime.now(UTC).date(), tag_set=TagSetFactory(tags={"k" * 80: "x"}))
-    log_in(page, UserFactory(role="Viewer"))
+    logged_in(page, UserFactory(role="Viewer"))
     page.set_viewport_size({"width": 360, "height": 740})
     page.goto("/explorer/?group_by=model")
     page.get_by_text("Change the question").click()

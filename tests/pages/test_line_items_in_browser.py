@@ -71,8 +71,8 @@ def times(page) -> list[str]:
     return page.locator("summary time").evaluate_all("all => all.map(one => one.dateTime)")
 
 
-def test_the_list_is_walked_to_its_end_and_back(page, log_in, bill):
-    log_in(page, UserFactory(role="Viewer"))
+def test_the_list_is_walked_to_its_end_and_back(page, logged_in, bill):
+    logged_in(page, UserFactory(role="Viewer"))
     page.goto(f"{LIST}?preset=7d&group_by=user&chart=lines")
     expect(page.locator("nav[aria-label=Pages]")).to_contain_text("1 – 50 of 182")
     seen = [times(page)]
@@ -101,8 +101,8 @@ def test_the_list_is_walked_to_its_end_and_back(page, log_in, bill):
     }
 
 
-def test_a_line_item_opens_by_keyboard_and_leads_to_its_conversation(page, log_in, bill):
-    log_in(page, UserFactory(role="Viewer"))
+def test_a_line_item_opens_by_keyboard_and_leads_to_its_conversation(page, logged_in, bill):
+    logged_in(page, UserFactory(role="Viewer"))
     page.goto(f"{LIST}?preset=7d&provider=cursor&charge_type=usage&kind=Included in Business")
     first = page.locator("details.line-item").first
     first.locator("summary").focus()
@@ -134,8 +134,8 @@ def test_it_reads_without_javascript(browser, live_server, bill):
 
 @pytest.mark.parametrize("width", [1440, 360])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_is_wrong_for_assistive_technology_or_on_a_phone(page, log_in, bill, scheme, width):
-    log_in(page, UserFactory(role="Viewer"))
+def test_nothing_is_wrong_for_assistive_technology_or_on_a_phone(page, logged_in, bill, scheme, width):
+    logged_in(page, UserFactory(role="Viewer"))
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 900})
     today = datetime.now(UTC).date()
@@ -149,8 +149,8 @@ def test_nothing_is_wrong_for_assistive_technology_or_on_a_phone(page, log_in, b
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_on_a_phone_the_filter_of_a_long_address_can_be_removed(page, log_in, bill):
-    log_in(page, UserFactory(role="Viewer"))
+def test_on_a_phone_the_filter_of_a_long_address_can_be_removed(page, logged_in, bill):
+    logged_in(page, UserFactory(role="Viewer"))
     page.set_viewport_size({"width": 360, "height": 900})
     page.goto(f"{LIST}?user=firstname.lastname-surname@engineering.example-company.com")
     box = page.get_by_role("link", name="Remove filter").bounding_box()

@@ -75,10 +75,10 @@ def bill() -> Any:
 
 
 @pytest.fixture
-def overview(page: Page, log_in: Any, bill: Any) -> Page:
+def overview(page: Page, logged_in: Any, bill: Any) -> Page:
     """The overview, as it opens after the log-in."""
-    log_in(page, UserFactory(role="Viewer"))
-    page.wait_for_load_state()
+    logged_in(page, UserFactory(role="Viewer"))
+    page.goto("/")
     return page
 
 
@@ -172,8 +172,9 @@ def test_the_overview_fits_and_is_accessible_with_everything_open(overview):
 
 
 @pytest.mark.parametrize("role", ["Viewer", "Editor"])
-def test_the_first_run_fits_and_is_accessible(page, log_in, role):
-    log_in(page, UserFactory(role=role))
+def test_the_first_run_fits_and_is_accessible(page, logged_in, role):
+    logged_in(page, UserFactory(role=role))
+    page.goto("/")
     expect(page.get_by_text("There is no cost here yet.")).to_be_visible()
     assert_fits_and_is_accessible(page)
     if role == "Editor":
@@ -181,9 +182,10 @@ def test_the_first_run_fits_and_is_accessible(page, log_in, role):
         expect(page.get_by_role("button", name="Complete Setup")).to_be_visible()
 
 
-def test_a_seat_price_is_set_from_where_it_is_missing(page, log_in):
+def test_a_seat_price_is_set_from_where_it_is_missing(page, logged_in):
     cursor = CostCenterFactory(complete_through=datetime.now(UTC))
     DailyCostFactory(cost_center=cursor, user="ada", day=datetime.now(UTC).date())
-    log_in(page, UserFactory(role="Editor"))
+    logged_in(page, UserFactory(role="Editor"))
+    page.goto("/")
     page.get_by_role("link", name="Set a seat price").click()
     page.wait_for_url(f"**{cursor.get_absolute_url()}")

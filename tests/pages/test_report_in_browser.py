@@ -36,13 +36,12 @@ def bill() -> None:
 
 
 @pytest.fixture
-def explorer(page: Page, log_in: Any, bill: None) -> Any:
+def explorer(page: Page, logged_in: Any, bill: None) -> Any:
     """Opens the explorer with a query."""
-    log_in(page, UserFactory(role="Viewer"))
+    logged_in(page, UserFactory(role="Viewer"))
 
     def opened(query: str) -> Page:
         page.goto(f"/explorer/?{query}")
-        page.wait_for_load_state("networkidle")
         return page
 
     return opened
@@ -141,14 +140,13 @@ def test_lines_and_sums_are_drawn_and_drilled_into(explorer, kind):
         assert asked(page.url)["chart"] == ["cumulative"]
 
 
-def test_a_finger_reads_first_and_goes_on_second(browser, live_server, bill, log_in):
+def test_a_finger_reads_first_and_goes_on_second(browser, live_server, bill, logged_in):
     context = browser.new_context(
         base_url=live_server.url, viewport={"width": 360, "height": 740}, has_touch=True
     )
     page = context.new_page()
-    log_in(page, UserFactory(role="Viewer"))
+    logged_in(page, UserFactory(role="Viewer"))
     page.goto("/explorer/?preset=7d&group_by=user&top=0&compare=previous")
-    page.wait_for_load_state("networkidle")
     page.locator("canvas[data-chart]").scroll_into_view_if_needed()
     point = middle_of(page, 3, 7)
     page.touchscreen.tap(*point)
@@ -168,10 +166,10 @@ def test_a_finger_reads_first_and_goes_on_second(browser, live_server, bill, log
     context.close()
 
 
-def test_a_name_that_looks_like_code_stays_text_in_the_chart(page, log_in):
+def test_a_name_that_looks_like_code_stays_text_in_the_chart(page, logged_in):
     hostile = "<img src=x onerror=\"document.title='hacked'\">"
     DailyCostFactory(user=hostile, day=datetime.now(UTC).date())
-    log_in(page, UserFactory(role="Viewer"))
+    logged_in(page, UserFactory(role="Viewer"))
     page.goto("/explorer/?preset=7d&group_by=user")
     page.get_by_role("application").focus()
     page.keyboard.press("ArrowLeft")
@@ -197,10 +195,10 @@ def test_a_value_looks_the_same_in_chart_legend_and_table(explorer):
     assert len(colours) == 1
 
 
-def test_every_look_is_a_look_of_its_own(page, log_in, bill):
+def test_every_look_is_a_look_of_its_own(page, logged_in, bill):
     from costcenters.display.looks import LOOKS
 
-    log_in(page, UserFactory(role="Viewer"))
+    logged_in(page, UserFactory(role="Viewer"))
     page.goto("/explorer/")
     found = page.evaluate(
         """looks => looks.map((look) => {

@@ -31,8 +31,8 @@ def menu(page, name: str):
     return page.locator("#saved-views summary", has_text=name)
 
 
-def test_a_view_is_saved_changed_and_updated(page, log_in, bill):
-    log_in(page, UserFactory(role="Viewer"))
+def test_a_view_is_saved_changed_and_updated(page, logged_in, bill):
+    logged_in(page, UserFactory(role="Viewer"))
     page.goto("/explorer/?preset=30d")
     page.get_by_label("Group by", exact=True).select_option("model")
     expect(page.get_by_role("heading", level=2)).to_contain_text("by model")
@@ -66,11 +66,11 @@ def test_a_view_is_saved_changed_and_updated(page, log_in, bill):
     assert SavedView.objects.get(name="By model").query == view.query
 
 
-def test_a_taken_name_is_told_and_mended(page, log_in, bill, expected_errors):
+def test_a_taken_name_is_told_and_mended(page, logged_in, bill, expected_errors):
     expected_errors.append("400 (Bad Request)")
     user = UserFactory(role="Viewer")
     SavedViewFactory(owner=user, name="Costs")
-    log_in(page, user)
+    logged_in(page, user)
     page.goto("/explorer/?group_by=kind")
     menu(page, "Save as…").click()
     page.get_by_label("Name").fill("costs")
@@ -95,10 +95,10 @@ def test_a_taken_name_is_told_and_mended(page, log_in, bill, expected_errors):
     expect(row).to_contain_text("You already have a view named “COSTS”.")
 
 
-def test_the_menu_works_by_keyboard_and_closes_on_escape(page, log_in, bill):
+def test_the_menu_works_by_keyboard_and_closes_on_escape(page, logged_in, bill):
     user = UserFactory(role="Viewer")
     view = SavedViewFactory(owner=user, name="Mine", query="preset=7d&group_by=model")
-    log_in(page, user)
+    logged_in(page, user)
     page.goto("/explorer/?preset=30d")
     summary = menu(page, "Views")
     summary.focus()
@@ -120,11 +120,11 @@ def test_the_menu_works_by_keyboard_and_closes_on_escape(page, log_in, bill):
     page.wait_for_url(f"**/explorer/?preset=7d&group_by=model&view={view.pk}")
 
 
-def test_pinned_views_fill_their_places_on_the_overview(page, log_in, bill):
+def test_pinned_views_fill_their_places_on_the_overview(page, logged_in, bill):
     user = UserFactory(role="Viewer")
     SavedViewFactory(owner=user, name="Two models", is_pinned=True, query="preset=7d&group_by=model")
     SavedViewFactory(owner=user, name="Gone", is_pinned=True, query="cost_center=gone")
-    log_in(page, user)
+    logged_in(page, user)
     held: list = []
     page.route("**/tile/", lambda route: held.append(route))
     page.goto("/")
@@ -148,10 +148,10 @@ def test_pinned_views_fill_their_places_on_the_overview(page, log_in, bill):
     expect(page.locator("#report .summary .figure")).to_have_text("$172.76")
 
 
-def test_a_link_is_copied(page, log_in, bill, settings):
+def test_a_link_is_copied(page, logged_in, bill, settings):
     user = UserFactory(role="Viewer")
     view = SavedViewFactory(owner=user, name="Mine")
-    log_in(page, user)
+    logged_in(page, user)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto("/explorer/views/")
     page.get_by_text("Change or copy the link").click()
@@ -201,13 +201,13 @@ def test_everything_works_without_scripts(browser, live_server, bill):
     context.close()
 
 
-def test_the_pages_fit_and_are_accessible(page, log_in, bill):
+def test_the_pages_fit_and_are_accessible(page, logged_in, bill):
     user = UserFactory(role="Admin")
     SavedViewFactory(owner=user, name="Long " * 20, is_pinned=True, is_default=True, is_shared=True)
     SavedViewFactory(owner=user, name="x" * 100, query="preset=30d&user=" + "y" * 200)
     SavedViewFactory(owner=user, name="Gone", query="cost_center=gone")
     theirs = SavedViewFactory(name="Theirs", is_shared=True)
-    log_in(page, user)
+    logged_in(page, user)
     for path, opened in (
         (
             f"/explorer/?preset=7d&view={SavedView.objects.get(name='x' * 100).pk}",
