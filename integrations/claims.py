@@ -10,13 +10,26 @@ from django.conf import settings
 
 from integrations.errors import LeaseLost, OutOfTime
 from integrations.http import Runtime
-from integrations.models import Stream
+from integrations.models import Integration, Stream
 from integrations.providers.base import Provider
 
 SLICE_SECONDS = 15.0
 #: Of a documented limit, this share is used in any 60 seconds.
 SHARE_OF_LIMIT = 0.95
 MINUTE = 60.0
+
+
+def end_claims(integration: Integration, *, now: datetime) -> list[Stream]:
+    """Lock the streams of a connection and end all work on them: who holds one writes nothing more; runs are closed.
+
+    To be called first in the transaction that changes the connection.
+    """
+    streams = integration.lock_streams()
+    integration.streams.update(claim_token="", claimed_until=None)
+    integration.runs.interrupt(now)
+    for stream in streams:
+        stream.claim_token, stream.claimed_until = "", None
+    return streams
 
 
 class Claim:
@@ -46,14 +59,26 @@ class Claim:
         deadline: datetime | None = None,
         only_if_due: bool = False,
     ) -> Claim | None:
-        """Claim a stream nobody holds, by one conditional UPDATE. None: somebody else has it (or it is not due)."""
+        """Claim a stream nobody holds, by one conditional UPDATE.
+
+        None: somebody else has it, nobody may work on it (paused, removed), or it is not due.
+        """
         now, token = runtime.clock(), uuid.uuid4().hex
-        free = Stream.objects.free(now).filter(pk=stream_id)
-        if only_if_due:
-            free = free.filter(pk__in=Stream.objects.due(now).values("pk"))
+        wanted = Stream.objects.due(now) if only_if_due else Stream.objects.wanted()
+        free = Stream.objects.free(now).filter(pk=stream_id, pk__in=wanted.values("pk"))
         if not free.update(claim_token=token, claimed_until=now + cls.lease(), rung_at=None):
             return None
-        stream = Stream.objects.select_related("integration__cost_center").get(pk=stream_id)
+        # A pause or a removal from here on ends this claim. PostgreSQL may have overlooked one that was committed
+        # while the UPDATE waited for the row, so it is looked for once more.
+        stream = (
+            Stream.objects.wanted()
+            .select_related("integration__cost_center")
+            .filter(pk=stream_id, claim_token=token)
+            .first()
+        )
+        if stream is None:
+            Stream.objects.filter(pk=stream_id, claim_token=token).update(claim_token="", claimed_until=None)
+            return None
         return cls(stream, token, provider, runtime, deadline)
 
     @staticmethod
@@ -84,7 +109,8 @@ class Claim:
 
     def before_request(self, path: str) -> None:
         """Wait until the limit of `path` allows one more request in any 60 seconds, then count it."""
-        if self.deadline is not None and self.runtime.clock() >= self.deadline:
+        # One request is always made, so that a task that is late from its beginning gets on all the same.
+        if self.deadline is not None and self.requests and self.runtime.clock() >= self.deadline:
             raise OutOfTime(self.runtime.clock())
         limit = self._provider.requests_per_minute(path)
         if limit is None:

@@ -12,11 +12,14 @@ from django.db import IntegrityError, transaction
 from django.views.decorators.debug import sensitive_variables
 
 from costcenters.models import CostCenter, SeatPrice
+from finops.audit_log import record
 from finops.secrets import Secrets, fingerprints, hint
-from integrations import audit, purge, tasks, windows
-from integrations.errors import KeyRefused, ProviderError
+from integrations import notices, purge, tasks, windows
+from integrations.claims import end_claims
+from integrations.errors import KeyRefused, ProviderError, Refusal
 from integrations.http import ApiClient, Runtime, ShortGuard
 from integrations.models import Integration, Member, Stream
+from integrations.providers import PROVIDERS
 from integrations.providers.base import Provider, RecordKind, Verified
 
 #: A new team that shares more than this part of its members with a connected one is probably the same.
@@ -27,12 +30,8 @@ Asked = list[tuple[str, float]]
 VERIFY_SECONDS = 10.0
 
 
-class NotConnected(Exception):
-    """Refused, and nothing was stored. `field` is the form field it belongs to, or empty."""
-
-    def __init__(self, message: str, *, field: str = "") -> None:
-        super().__init__(message)
-        self.field = field
+class NotConnected(Refusal):
+    """The key, the name or the team is refused; nothing was stored."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +114,9 @@ def connect(
                 },
             )
             _start_streams(integration, provider, now, asked)
+            if is_revived:
+                # What was planned before the removal is not what is typed now.
+                center.seat_prices.filter(effective_from__gt=now.date()).delete()
             if monthly_seat_price is not None or is_revived:
                 # No price on a revival ends the one that held before.
                 SeatPrice.objects.create(
@@ -143,8 +145,6 @@ def rotate(
     A wrong key leaves the old one working. A key whose members share nobody with the known team is refused unless
     confirmed. NotConnected says what to mend.
     """
-    from integrations.providers import PROVIDERS
-
     provider = PROVIDERS[integration.provider]
     secret = provider.secret(credentials)
     _refuse_known_key(secret, except_for=integration)
@@ -173,17 +173,9 @@ def _store_key(
 ) -> None:
     secret = provider.secret(credentials)
     with transaction.atomic():
-        # Locks are taken in one order everywhere: streams, integration, cost center. A sync that still holds the
-        # old key must not report it as refused, so its claim ends here.
-        integration.streams.update(
-            due_at=now,
-            rung_at=None,
-            claim_token="",
-            claimed_until=None,
-            attempts=0,
-            failing_since=None,
-            last_error="",
-        )
+        # A sync that still holds the old key must not report it as refused.
+        end_claims(integration, now=now)
+        integration.streams.begin_afresh(now)
         connected = Integration.objects.filter(pk=integration.pk, credentials__isnull=False)
         if not connected.update(
             credentials=Secrets(credentials),
@@ -193,44 +185,57 @@ def _store_key(
         ):
             raise NotConnected("This connection was removed. Connect it again under the same name instead.")
         count_requests(integration, provider, asked)
-        audit.key_replaced(integration, before=integration.key_hint, after=hint(secret))
+        record.key_replaced(integration, before=integration.key_hint, after=hint(secret))
         integration.refresh_from_db()
-        CostCenter.objects.filter(
-            pk=integration.cost_center_id, status=CostCenter.Status.NEEDS_ATTENTION
-        ).update(status=CostCenter.Status.ACTIVE if integration.set_up_at else CostCenter.Status.CONNECTING)
-        integration.notices.all().delete()
+        end_attention(integration)
         tasks.ring(integration)
+
+
+def end_attention(integration: Integration) -> None:
+    """A key works: "needs attention" is over. To be called with the streams and the integration locked."""
+    stopped = CostCenter.Status.NEEDS_ATTENTION
+    after = working_status(integration)
+    Integration.objects.filter(pk=integration.pk).update(attention="")
+    if CostCenter.objects.filter(pk=integration.cost_center_id, status=stopped).update(status=after):
+        record.changed(integration.cost_center, status=(stopped.value, after.value))
+    notices.take_back(integration)
+
+
+def working_status(integration: Integration) -> CostCenter.Status:
+    """What a connection that works is called: connecting until its history is there. Locks the integration."""
+    current = Integration.objects.select_for_update().get(pk=integration.pk)
+    return CostCenter.Status.CONNECTING if current.set_up_at is None else CostCenter.Status.ACTIVE
 
 
 def count_requests(integration: Integration, provider: Provider, asked: Asked) -> None:
     """What was asked beside the streams counts towards their limits."""
     with transaction.atomic():
-        for stream in integration.streams.select_for_update().order_by("pk"):
+        for stream in integration.lock_streams():
             paths = [spec.path for spec in provider.streams if spec.name == stream.name]
             stream.recent_requests += [instant for path, instant in asked if path in paths]
             stream.save(update_fields=["recent_requests"])
 
 
-def disconnect(integration: Integration) -> None:
+def disconnect(integration: Integration, *, now: datetime) -> None:
     """Delete the credential at once and stop; history stays. A sync that is running loses its claim."""
     with transaction.atomic():
+        end_claims(integration, now=now)
         integration.streams.update(
-            claim_token="",
-            claimed_until=None,
-            pass_from=None,
-            pass_through=None,
-            reread_from=None,
-            reread_to=None,
-            reread_may_shrink=False,
+            pass_from=None, pass_through=None, reread_from=None, reread_to=None, reread_may_shrink=False
         )
         Integration.objects.filter(pk=integration.pk).update(
-            credentials=None, key_hint="", key_fingerprint=None, attention=""
+            credentials=None,
+            key_hint="",
+            key_fingerprint=None,
+            attention="",
+            incident="",
+            incident_at=None,
         )
         center = CostCenter.objects.select_for_update().get(pk=integration.cost_center_id)
         CostCenter.objects.filter(pk=center.pk).update(status=CostCenter.Status.DISCONNECTED)
-        audit.changed(center, status=(center.status, CostCenter.Status.DISCONNECTED.value))
+        record.changed(center, status=(center.status, CostCenter.Status.DISCONNECTED.value))
         integration.notices.all().delete()
-        audit.key_replaced(integration, before=integration.key_hint, after="")
+        record.key_replaced(integration, before=integration.key_hint, after="")
     integration.refresh_from_db()
 
 
@@ -263,11 +268,13 @@ def _refuse_known_key(secret: str, *, except_for: Integration | None = None) -> 
 
 def _named(provider: Provider, name: str) -> CostCenter | None:
     """The disconnected cost center of this name that a connection revives, or None when the name is free."""
-    center = CostCenter.objects.filter(name=name).first()
+    center = CostCenter.objects.select_related("integration").filter(name=name).first()
     if center is None:
         return None
-    if center.provider != provider.slug or center.status != CostCenter.Status.DISCONNECTED:
+    was_removed = center.status == CostCenter.Status.DISCONNECTED and hasattr(center, "integration")
+    if center.provider != provider.slug or not was_removed:
         raise NotConnected("There is a cost center of this name already. Choose another name.", field="name")
+    _refuse_purged(center)
     return center
 
 
@@ -277,15 +284,23 @@ def _new(provider: Provider, name: str, now: datetime) -> CostCenter:
 
 def _revived(center: CostCenter) -> CostCenter:
     """Claim a disconnected cost center, by one conditional UPDATE: of two presses one wins."""
+    # Whoever removes a connection, or begins to delete what is left of it, locks the streams first too.
+    center.integration.lock_streams()
+    Integration.objects.select_for_update().filter(pk=center.integration.pk).first()
     disconnected = CostCenter.objects.filter(pk=center.pk, status=CostCenter.Status.DISCONNECTED)
     if not disconnected.update(status=CostCenter.Status.CONNECTING):
-        raise NotConnected("This cost center was connected a moment ago.", field="name")
+        raise NotConnected("This cost center was connected, or deleted, a moment ago.", field="name")
+    _refuse_purged(center)
+    record.changed(center, status=(CostCenter.Status.DISCONNECTED.value, CostCenter.Status.CONNECTING.value))
+    center.refresh_from_db()
+    return center
+
+
+def _refuse_purged(center: CostCenter) -> None:
     if purge.is_purging(center):
         raise NotConnected(
             "Its history is being deleted. Choose another name, or wait until it is gone.", field="name"
         )
-    center.refresh_from_db()
-    return center
 
 
 def _is_another_team(integration: Integration, verified: Verified) -> bool:

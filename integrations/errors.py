@@ -1,4 +1,7 @@
-"""What can go wrong when a provider is asked, typed by what to do about it. Every message is fit for a person."""
+"""What can go wrong when a provider is asked, typed by what to do about it, and what people are refused.
+
+Every message is fit for a person.
+"""
 
 from __future__ import annotations
 
@@ -40,3 +43,14 @@ class OutOfTime(Exception):
     def __init__(self, resume_at: datetime) -> None:
         super().__init__("out of time")
         self.resume_at = resume_at
+
+
+class Refusal(Exception):
+    """Something that somebody asked for is not done, and nothing was changed: the message says why, and what to do.
+
+    `field` is the form field it belongs to, or empty.
+    """
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field

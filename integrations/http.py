@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 import httpx
 
+from finops.emails import one_line
 from finops.secrets import redact
 from integrations.errors import ContractBroken, KeyRefused, Unreachable
 
@@ -248,10 +249,11 @@ class ApiClient:
         except ValueError:
             return ""
         said = body.get("message") or body.get("error") if isinstance(body, dict) else ""
-        return self.redacted(str(said))[:200] if said else ""
+        return self.redacted(one_line(str(said)))[:200] if said else ""
 
     def _sample(self, content: bytes) -> str:
-        return self.redacted(content[:600].decode("utf-8", "replace")).replace("\0", "")
+        # Masked before it is cut: half a key is recognised by nobody.
+        return self.redacted(content[:6000].decode("utf-8", "replace").replace("\0", ""))[:600]
 
 
 HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")

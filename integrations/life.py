@@ -5,7 +5,7 @@ Every change takes its locks in one order: streams, integration, cost center. `N
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -14,26 +14,28 @@ from django.db import IntegrityError, transaction
 from django.views.decorators.debug import sensitive_variables
 
 from costcenters.models import CostCenter, SeatPrice
+from costcenters.periods import long_day, midnight
 from costcenters.saved_views.store import follow_rename
+from finops.audit_log import record
 from finops.secrets import SecretUnreadable
-from integrations import audit, connections, notices, purge, seats, tasks, windows
-from integrations.errors import KeyRefused, ProviderError
+from integrations import connections, notices, purge, seats, tasks, windows
+from integrations.claims import end_claims
+from integrations.connections import working_status
+from integrations.errors import KeyRefused, ProviderError, Refusal
 from integrations.http import Runtime
-from integrations.models import Integration, Stream, SyncRun
+from integrations.models import Integration, Stream
 from integrations.progress import history_streams
 from integrations.providers import PROVIDERS
 from integrations.providers.base import RecordKind, Verified
 
 #: Nobody's history goes further back, and a slip of the year is caught.
 OLDEST_DAY = date(2020, 1, 1)
+#: What people type of a seat price.
+PRICE_FIELDS = ("monthly_price", "committed_seats", "effective_from")
 
 
-class NotPossible(Exception):
-    """Refused, and nothing was changed. `field` is the form field it belongs to, or empty."""
-
-    def __init__(self, message: str, *, field: str = "") -> None:
-        super().__init__(message)
-        self.field = field
+class NotPossible(Refusal):
+    """The state of the connection does not allow it, or what was typed cannot be."""
 
 
 # Reading --------------------------------------------------------------------------------------------------------------
@@ -49,16 +51,17 @@ def sync_now(integration: Integration, *, now: datetime) -> bool:
     end = windows.floor_hour(now)
     started = 0
     with transaction.atomic():
-        free = Stream.objects.free(now).filter(integration=integration).select_for_update()
-        for stream in free.order_by("pk"):
-            changes: dict[str, Any] = {"due_at": now, "rung_at": None}
+        integration.lock_streams()
+        _require_working(integration)
+        for stream in Stream.objects.free(now).filter(integration=integration):
+            stream.due_at, stream.rung_at = now, None
             spec = line_items.get(stream.name)
             if spec is not None and stream.synced_through == end and stream.reread_from is None:
                 # Nothing new can be there before the hour is over, but what is there may have been revised.
-                trailing = windows.trailing_start(end, end, spec.reread_days)
-                changes |= {"reread_from": trailing, "reread_to": end}
-            started += Stream.objects.free(now).filter(pk=stream.pk).update(**changes)
-        _require_working(integration)
+                stream.reread_from = windows.trailing_start(end, end, spec.reread_days)
+                stream.reread_to = end
+            stream.save(update_fields=["due_at", "rung_at", "reread_from", "reread_to"])
+            started += 1
         tasks.ring(integration)
     return started > 0
 
@@ -74,13 +77,13 @@ def read_again(
     if first > last:
         raise NotPossible("The first day is after the last one.", field="first")
     if first < OLDEST_DAY:
-        raise NotPossible(f"Choose a day from {OLDEST_DAY:%Y-%m-%d} on.", field="first")
+        raise NotPossible(f"Choose a day from {long_day(OLDEST_DAY)} on.", field="first")
     if last > now.date():
         raise NotPossible("The last day lies in the future.", field="last")
     provider = PROVIDERS[integration.provider]
-    start = datetime.combine(first, time(), UTC)
+    start = midnight(first)
     with transaction.atomic():
-        locked = list(integration.streams.select_for_update().order_by("pk"))
+        locked = end_claims(integration, now=now)
         _require_working(integration)
         streams = [stream for _, stream in history_streams(provider, locked)]
         if not streams:
@@ -89,7 +92,7 @@ def read_again(
             raise NotPossible("The newest days have not been read yet. Try again when they have.")
         if any(stream.reread_from is not None for stream in streams):
             raise NotPossible("Another span is being read again. Try again when that is done.")
-        end = min(datetime.combine(last, time(), UTC) + windows.DAY, windows.floor_hour(now))
+        end = min(midnight(last) + windows.DAY, windows.floor_hour(now))
         for stream in streams:
             known_from = stream.backfilled_from or end
             if start < known_from:
@@ -97,12 +100,11 @@ def read_again(
         if start >= end:
             raise NotPossible("No hour of these days is over yet.", field="first")
         for stream in streams:
-            _take_over(stream, now)
             stream.reread_from, stream.reread_to, stream.reread_may_shrink = start, end, may_shrink
             stream.backfill_target = min(stream.backfill_target or start, start)
+            stream.due_at, stream.rung_at = now, None
             stream.save()
-        _close_runs(integration, [stream.name for stream in streams], now)
-        audit.happened(
+        record.happened(
             integration,
             f"read again {first} – {last}" + (", fewer events may replace fuller days" if may_shrink else ""),
         )
@@ -127,7 +129,7 @@ def test_connection(integration: Integration, *, runtime: Runtime) -> Verified:
         raise NotPossible(str(error)) from None
     except KeyRefused as error:
         with transaction.atomic():
-            list(integration.streams.select_for_update().order_by("pk"))
+            integration.lock_streams()
             if _still_has(integration):
                 notices.needs_attention(integration, str(error), runtime.clock())
         raise NotPossible(str(error)) from None
@@ -141,17 +143,16 @@ def test_connection(integration: Integration, *, runtime: Runtime) -> Verified:
 def _heal(integration: Integration, *, now: datetime) -> None:
     """A key that works ends "needs attention"; what was missed meanwhile is read at once."""
     with transaction.atomic():
-        list(integration.streams.select_for_update().order_by("pk"))
-        center = CostCenter.objects.filter(
+        integration.lock_streams()
+        stopped = CostCenter.objects.filter(
             pk=integration.cost_center_id, status=CostCenter.Status.NEEDS_ATTENTION
         )
-        if not (_still_has(integration) and center.exists()):
+        if not (_still_has(integration) and stopped.exists()):
             return
-        integration.streams.update(due_at=now, rung_at=None, attempts=0, failing_since=None, last_error="")
-        Integration.objects.filter(pk=integration.pk).update(attention="")
-        after = working_status(integration)
-        center.update(status=after)
-        audit.changed(integration.cost_center, status=(CostCenter.Status.NEEDS_ATTENTION.value, after.value))
+        # A refusal that is still on its way must not stop it again.
+        end_claims(integration, now=now)
+        integration.streams.begin_afresh(now)
+        connections.end_attention(integration)
         tasks.ring(integration)
 
 
@@ -170,25 +171,22 @@ def _still_has(integration: Integration) -> bool:
 def pause(integration: Integration, *, now: datetime) -> None:
     """Ask the provider nothing until resumed; a sync that is running ends. Raises NotPossible unless it works."""
     with transaction.atomic():
-        for stream in integration.streams.select_for_update().order_by("pk"):
-            _take_over(stream, now)
-            stream.save()
+        end_claims(integration, now=now)
         before = _require_working(integration)
-        _close_runs(integration, None, now)
         CostCenter.objects.filter(pk=integration.cost_center_id).update(status=CostCenter.Status.PAUSED)
-        audit.changed(integration.cost_center, status=(before, CostCenter.Status.PAUSED.value))
+        record.changed(integration.cost_center, status=(before, CostCenter.Status.PAUSED.value))
 
 
 def resume(integration: Integration, *, now: datetime) -> None:
     """Go on where it was paused; seats of the days between repeat the team as it was. NotPossible: it is not paused."""
     with transaction.atomic():
-        list(integration.streams.select_for_update().order_by("pk"))
-        integration.streams.update(due_at=now, rung_at=None, attempts=0)
+        integration.lock_streams()
+        integration.streams.begin_afresh(now)
         after = working_status(integration)
         paused = CostCenter.objects.filter(pk=integration.cost_center_id, status=CostCenter.Status.PAUSED)
         if not paused.update(status=after):
             raise NotPossible("It is not paused.")
-        audit.changed(integration.cost_center, status=(CostCenter.Status.PAUSED.value, after.value))
+        record.changed(integration.cost_center, status=(CostCenter.Status.PAUSED.value, after.value))
         tasks.ring(integration)
 
 
@@ -196,7 +194,8 @@ def resume(integration: Integration, *, now: datetime) -> None:
 
 
 def rename(center: CostCenter, name: str) -> None:
-    """Give a cost center another name; saved views that ask for it follow. NotPossible: the name is taken."""
+    """Give a cost center another name; saved views that ask for it follow. NotPossible: the name is bad or taken."""
+    name = name.strip()
     try:
         with transaction.atomic():
             locked = CostCenter.objects.select_for_update().get(pk=center.pk)
@@ -213,6 +212,17 @@ def rename(center: CostCenter, name: str) -> None:
     center.name = name
 
 
+def check_seat_price(center: CostCenter, *, effective_from: date, today: date) -> None:
+    """Raises NotPossible where no price may be set from that UTC day on."""
+    if effective_from < today:
+        raise NotPossible(
+            f"Choose today ({long_day(today)}, UTC) or a later day: what was counted before stays as it is.",
+            field="effective_from",
+        )
+    if center.status == CostCenter.Status.DISCONNECTED:
+        raise NotPossible("This cost center is disconnected: it has no seats. Connect it again first.")
+
+
 def set_seat_price(
     integration: Integration,
     *,
@@ -227,16 +237,10 @@ def set_seat_price(
     One that holds from today changes today's seat lines at once. Raises NotPossible.
     """
     today = now.date()
-    if effective_from < today:
-        raise NotPossible(
-            f"Choose today ({today:%Y-%m-%d}, UTC) or a later day: what was counted before stays as it is.",
-            field="effective_from",
-        )
     with transaction.atomic():
-        streams = list(integration.streams.select_for_update().order_by("pk"))
+        streams = integration.lock_streams()
         center = CostCenter.objects.select_for_update().get(pk=integration.cost_center_id)
-        if center.status == CostCenter.Status.DISCONNECTED:
-            raise NotPossible("This cost center is disconnected: it has no seats. Connect it again first.")
+        check_seat_price(center, effective_from=effective_from, today=today)
         price = SeatPrice(
             cost_center=center,
             monthly_price=monthly_price,
@@ -247,7 +251,8 @@ def set_seat_price(
         try:
             price.full_clean()
         except ValidationError as error:
-            raise NotPossible(" ".join(error.messages), field="monthly_price") from None
+            field = next((name for name in error.message_dict if name in PRICE_FIELDS), "monthly_price")
+            raise NotPossible(" ".join(error.messages), field=field) from None
         price.save()
         kinds = {spec.name: spec.kind for spec in PROVIDERS[integration.provider].streams}
         was_read_today = any(
@@ -275,25 +280,21 @@ def remove(integration: Integration, *, with_history: bool, now: datetime) -> No
     """Delete the credential at once and stop; the history stays, or is deleted in the background.
 
     Safe while a sync runs: its claim ends, so it writes nothing more. Of a connection removed before, `with_history`
-    deletes what was kept then.
+    deletes what was kept then. NotPossible: it was removed when `integration` was read, and works again by now.
     """
     with transaction.atomic():
-        list(integration.streams.select_for_update().order_by("pk"))
+        integration.lock_streams()
         center = CostCenter.objects.get(pk=integration.cost_center_id)
         if center.status != CostCenter.Status.DISCONNECTED:
-            connections.disconnect(integration)
-            _close_runs(integration, None, now)
+            if integration.credentials is None:
+                raise NotPossible("It was connected again a moment ago: look at it first.")
+            connections.disconnect(integration, now=now)
         if with_history:
             purge.start(integration, now=now)
             tasks.ring(integration)
 
 
 # ----------------------------------------------------------------------------------------------------------------------
-
-
-def working_status(integration: Integration) -> CostCenter.Status:
-    """What a connection that works is called: connecting until its history is there."""
-    return CostCenter.Status.ACTIVE if integration.set_up_at else CostCenter.Status.CONNECTING
 
 
 def _require_working(integration: Integration) -> str:
@@ -306,16 +307,3 @@ def _require_working(integration: Integration) -> str:
     if center.status == CostCenter.Status.DISCONNECTED:
         raise NotPossible("It is disconnected: connect it again under the same name first.")
     return center.status
-
-
-def _take_over(stream: Stream, now: datetime) -> None:
-    """End the claim of whoever works on the stream: they write nothing more. It is due at once."""
-    stream.claim_token, stream.claimed_until, stream.rung_at, stream.due_at = "", None, None, now
-
-
-def _close_runs(integration: Integration, names: list[str] | None, now: datetime) -> None:
-    """Runs whose worker has just lost its claim do not stay "running"."""
-    running = SyncRun.objects.filter(integration=integration, outcome=SyncRun.Outcome.RUNNING)
-    if names is not None:
-        running = running.filter(stream__in=names)
-    running.update(outcome=SyncRun.Outcome.INTERRUPTED, finished_at=now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -32,7 +33,10 @@ class Integration(models.Model):
     )
     set_up_at = models.DateTimeField(null=True, blank=True, help_text="When the first backfill was finished.")
     incident = models.CharField(
-        max_length=20, blank=True, editable=False, help_text="The trouble people were told of, until it is over."
+        max_length=20,
+        blank=True,
+        editable=False,
+        help_text="The trouble people were told of, until it is over.",
     )
     incident_at = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -40,11 +44,22 @@ class Integration(models.Model):
     def __str__(self) -> str:
         return f"{self.cost_center} ({self.provider})"
 
+    def lock_streams(self) -> list[Stream]:
+        """Keep everybody else from this connection until the transaction ends: the first lock of every change to it.
+
+        All locks are taken in one order: streams (by number), integration, cost center.
+        """
+        return list(self.streams.select_for_update().order_by("pk"))
+
 
 #: A task in the queue is not doubled, unless it seems to be lost.
 RING_AGAIN_AFTER = timedelta(minutes=10)
 #: Instants further ahead than these were written by a clock that was wrong, and count as past.
 FARTHEST_LEASE, FARTHEST_DUE = timedelta(hours=1), timedelta(hours=25)
+
+
+#: What progress makes of a stream's troubles.
+HEALTHY: dict[str, Any] = {"attempts": 0, "failing_since": None, "last_error": ""}
 
 
 class StreamQuerySet(models.QuerySet["Stream"]):
@@ -54,14 +69,20 @@ class StreamQuerySet(models.QuerySet["Stream"]):
             Q(claimed_until=None) | Q(claimed_until__lte=now) | Q(claimed_until__gt=now + FARTHEST_LEASE)
         )
 
-    def due(self, now: datetime) -> StreamQuerySet:
-        """Streams whose time has come and that nobody holds: of working connections, and every purge."""
+    def wanted(self) -> StreamQuerySet:
+        """Streams that may be worked on: those of working connections, and every purge."""
         works = Q(
             integration__credentials__isnull=False, integration__cost_center__status__in=CostCenter.WORKING
         )
-        return self.free(now).filter(
-            Q(due_at__lte=now) | Q(due_at__gt=now + FARTHEST_DUE), works | Q(name=Stream.PURGE)
-        )
+        return self.filter(works | Q(name=Stream.PURGE))
+
+    def due(self, now: datetime) -> StreamQuerySet:
+        """Streams whose time has come, that may be worked on and that nobody holds."""
+        return self.free(now).wanted().filter(Q(due_at__lte=now) | Q(due_at__gt=now + FARTHEST_DUE))
+
+    def begin_afresh(self, now: datetime) -> int:
+        """Due at once, whatever failed before."""
+        return self.update(due_at=now, rung_at=None, **HEALTHY)
 
     def to_ring(self, now: datetime) -> list[int]:
         """The ids of due streams nobody was rung for lately; from now on somebody has been."""
@@ -120,6 +141,14 @@ class Stream(models.Model):
         return f"{self.integration} {self.name}"
 
 
+class SyncRunQuerySet(models.QuerySet["SyncRun"]):
+    def interrupt(self, now: datetime) -> int:
+        """Close what is still running: whoever ran it has died or has lost the stream."""
+        return self.filter(outcome=SyncRun.Outcome.RUNNING).update(
+            outcome=SyncRun.Outcome.INTERRUPTED, finished_at=now
+        )
+
+
 class SyncRun(models.Model):
     """One window of one stream, recorded before the provider is asked and finished with what came of it."""
 
@@ -131,6 +160,9 @@ class SyncRun(models.Model):
         KEPT = "kept", "No longer returned, kept"
         FAILED = "failed", "Failed"
         INTERRUPTED = "interrupted", "Interrupted, repeated later"
+
+    #: The window was read in full and stored, whether or not that changed anything.
+    STORED = (Outcome.DONE, Outcome.UNCHANGED, Outcome.KEPT)
 
     integration = models.ForeignKey(
         Integration, on_delete=models.CASCADE, related_name="runs", db_index=False
@@ -148,10 +180,17 @@ class SyncRun(models.Model):
     )
     amount_before = AmountField(null=True, blank=True)
     amount_after = AmountField(null=True, blank=True)
+    kept_days = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="ISO days that the provider no longer returns in full, kept as they were.",
+    )
     message = models.TextField(blank=True, help_text="What happened, in words a person can act on.")
     sample = models.TextField(
         blank=True, help_text="Of a reply that broke the contract: its redacted beginning."
     )
+
+    objects = SyncRunQuerySet.as_manager()
 
     class Meta:
         ordering = ["-pk"]
@@ -241,6 +280,9 @@ class ProviderTotal(models.Model):
     user = models.CharField(max_length=254)
     on_demand_cost = AmountField(null=True, blank=True)
     included_cost = AmountField(null=True, blank=True)
+    unclear_cost = AmountField(
+        null=True, blank=True, help_text="An amount that is either on-demand usage or all usage."
+    )
     note = models.CharField(max_length=200, blank=True, help_text="What is ambiguous about it.")
 
     class Meta:

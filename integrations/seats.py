@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date
 
 from costcenters.line_items import replace_window
 from costcenters.models import ChargeType, SeatPrice
+from costcenters.periods import ONE_DAY, midnight
 from costcenters.records import Change, LineItem, Window, canonical_details
 from finops.money import nanos_from_units, plain
 from integrations import providers
@@ -34,7 +35,7 @@ def seat_lines(day: date, members: Sequence[Member], price: SeatPrice | None, se
         return []
     share = day_share(nanos_from_units(price.monthly_price), day)
     details = canonical_details({"monthlyPrice": plain(price.monthly_price)})
-    started_at = datetime.combine(day, time(), UTC)
+    started_at = midnight(day)
 
     def line(*, user: str, resource: str, seats: int) -> LineItem:
         amount = share * seats
@@ -71,7 +72,7 @@ def record_members(
     known = _store_members(integration, list(members), today)
     if last_read is not None and last_read < today:
         team = list(_team_on(integration, last_read))
-        for day in _days(last_read + timedelta(days=1), today):
+        for day in days_from(last_read + ONE_DAY, today):
             _store_day(integration, day, team)
     return _store_day(integration, today, [member for member in known if member.is_active and member.is_paid])
 
@@ -135,8 +136,8 @@ def _write_lines(integration: Integration, day: date, team: list[Member]) -> Cha
     center = integration.cost_center
     price = center.seat_prices.in_effect_on(day)
     service = providers.PROVIDERS[integration.provider].service
-    start = datetime.combine(day, time(), UTC)
-    window = Window(center.pk, start, start + timedelta(days=1), (SEAT,))
+    start = midnight(day)
+    window = Window(center.pk, start, start + ONE_DAY, (SEAT,))
     return replace_window(window, seat_lines(day, team, price, service))
 
 
@@ -144,7 +145,8 @@ def _team_on(integration: Integration, day: date) -> Iterable[Member]:
     return Member.objects.filter(seats__integration=integration, seats__day=day).order_by("key")
 
 
-def _days(first: date, after: date) -> Iterable[date]:
+def days_from(first: date, after: date) -> Iterable[date]:
+    """`[first, after)`."""
     while first < after:
         yield first
-        first += timedelta(days=1)
+        first += ONE_DAY

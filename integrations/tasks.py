@@ -9,6 +9,7 @@ from django.db import transaction
 from django_q.tasks import async_task
 
 from finops.models import Heartbeat
+from finops.sessions import clear_expired_daily
 from integrations import engine, notices, purge
 from integrations.http import Runtime
 from integrations.models import Integration, Stream
@@ -20,13 +21,15 @@ TASK_TIME = timedelta(seconds=120)
 
 
 def tick() -> str:
-    """Every minute: beat, ring for the streams whose time has come, deliver e-mail."""
+    """Every minute: beat, ring for the streams whose time has come, notice what fails for a day, deliver e-mail."""
     runtime = Runtime()
     Heartbeat.beat(Heartbeat.WORKER, runtime.clock())
     due = Stream.objects.to_ring(runtime.clock())
     for stream_id in due:
         async_task("integrations.tasks.sync", stream_id)
+    notices.tell_failing(runtime.clock())
     sent = notices.deliver(runtime.clock())
+    clear_expired_daily(runtime.clock())
     return f"{len(due)} streams due, {sent} e-mails sent"
 
 

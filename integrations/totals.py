@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from decimal import Decimal
 
 from finops.money import units_from_nanos
 from integrations.models import Integration, ProviderTotal
 from integrations.providers.base import PeriodTotal
+
+LONGEST_NOTE = 200
 
 
 def record_totals(integration: Integration, totals: Iterable[PeriodTotal], read_at: datetime) -> None:
@@ -20,16 +23,19 @@ def record_totals(integration: Integration, totals: Iterable[PeriodTotal], read_
                 period_start=total.period_start,
                 user=total.user,
                 read_at=read_at,
-                on_demand_cost=None
-                if total.on_demand_nano is None
-                else units_from_nanos(total.on_demand_nano),
-                included_cost=None if total.included_nano is None else units_from_nanos(total.included_nano),
-                note=total.note,
+                on_demand_cost=_units(total.on_demand_nano),
+                included_cost=_units(total.included_nano),
+                unclear_cost=_units(total.unclear_nano),
+                note=total.note[:LONGEST_NOTE],
             )
             for total in latest.values()
         ],
         update_conflicts=True,
         unique_fields=["integration", "period_start", "user"],
-        update_fields=["read_at", "on_demand_cost", "included_cost", "note"],
+        update_fields=["read_at", "on_demand_cost", "included_cost", "unclear_cost", "note"],
         batch_size=100,
     )
+
+
+def _units(nanos: int | None) -> Decimal | None:
+    return None if nanos is None else units_from_nanos(nanos)

@@ -50,10 +50,11 @@ def work(integration: Integration) -> list[str]:
 
 
 class MailServer:
-    """A real SMTP server on a free port; `messages` are those it took, parsed."""
+    """A real SMTP server on a free port; `messages` are those it took, parsed; it refuses the addresses `refuses`."""
 
     def __init__(self, settings: Any) -> None:
         self.messages: list[EmailMessage] = []
+        self.refuses: set[str] = set()
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -71,6 +72,14 @@ class MailServer:
         if self._controller is not None:
             self._controller.stop()
             self._controller = None
+
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
+        self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
+    ) -> str:
+        if address in self.refuses:
+            return "550 5.1.1 No such mailbox"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name
         message = message_from_bytes(envelope.content, policy=policy.default)

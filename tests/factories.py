@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from importlib import import_module
 from typing import Any
@@ -12,6 +12,7 @@ from django.contrib.auth.models import Group, Permission, User
 from factory.django import DjangoModelFactory
 
 from costcenters.models import ChargeType, CostCenter, DailyCost, SavedView, TagSet
+from integrations.models import Integration, Member, Stream, SyncRun
 
 PASSWORD = "correct horse battery"
 
@@ -89,3 +90,53 @@ class SavedViewFactory(DjangoModelFactory[SavedView]):
     owner = factory.SubFactory(UserFactory, role="Viewer")
     name = factory.Sequence(lambda n: f"View {n}")
     query = "preset=30d&group_by=model"
+
+
+class IntegrationFactory(DjangoModelFactory[Integration]):
+    """A connection whose history was loaded long ago; without a key, which no page reads."""
+
+    class Meta:
+        model = Integration
+
+    cost_center = factory.SubFactory(CostCenterFactory)
+    provider = "cursor"
+    api_url = "https://api.cursor.com"
+    key_hint = "…9f3a"
+    set_up_at = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+class StreamFactory(DjangoModelFactory[Stream]):
+    class Meta:
+        model = Stream
+
+    integration = factory.SubFactory(IntegrationFactory)
+    name = "usage"
+    due_at = datetime(2026, 11, 21, 15, tzinfo=UTC)
+
+
+class SyncRunFactory(DjangoModelFactory[SyncRun]):
+    """A run that took a minute and changed nothing."""
+
+    class Meta:
+        model = SyncRun
+
+    integration = factory.SubFactory(IntegrationFactory)
+    stream = "usage"
+    window_start = datetime(2026, 11, 18, tzinfo=UTC)
+    window_end = datetime(2026, 11, 21, tzinfo=UTC)
+    started_at = datetime(2026, 11, 21, 14, 5, tzinfo=UTC)
+    finished_at = factory.LazyAttribute(lambda run: run.started_at + timedelta(minutes=1))
+    outcome = SyncRun.Outcome.UNCHANGED
+
+
+class MemberFactory(DjangoModelFactory[Member]):
+    class Meta:
+        model = Member
+
+    integration = factory.SubFactory(IntegrationFactory)
+    key = factory.Sequence(lambda n: f"member{n}@example.com")
+    email = factory.SelfAttribute("key")
+    name = factory.Sequence(lambda n: f"Member {n}")
+    role = "member"
+    first_seen = date(2026, 10, 1)
+    last_seen = date(2026, 11, 21)

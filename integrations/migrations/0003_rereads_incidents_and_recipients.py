@@ -6,6 +6,8 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
+import finops.money
+
 
 class Migration(migrations.Migration):
     dependencies = [
@@ -39,6 +41,22 @@ class Migration(migrations.Migration):
                 on_delete=django.db.models.deletion.CASCADE,
                 related_name="+",
                 to=settings.AUTH_USER_MODEL,
+            ),
+        ),
+        migrations.AddField(
+            model_name="providertotal",
+            name="unclear_cost",
+            field=finops.money.AmountField(
+                blank=True, help_text="An amount that is either on-demand usage or all usage.", null=True
+            ),
+        ),
+        migrations.AddField(
+            model_name="syncrun",
+            name="kept_days",
+            field=models.JSONField(
+                blank=True,
+                default=list,
+                help_text="ISO days that the provider no longer returns in full, kept as they were.",
             ),
         ),
         migrations.AddField(

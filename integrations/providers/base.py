@@ -39,13 +39,17 @@ class Member(NamedTuple):
 
 
 class PeriodTotal(NamedTuple):
-    """The provider's own total for one user since `period_start`. None: the reply does not tell it unambiguously."""
+    """The provider's own total for one user since `period_start`. None: the reply does not tell it unambiguously.
+
+    `note` then says why, and `unclear_nano` is an amount that is either on-demand usage or all usage.
+    """
 
     period_start: datetime
     user: str
     on_demand_nano: int | None
     included_nano: int | None
     note: str = ""
+    unclear_nano: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ class Company:
         events: int = 60_000,
         anchor: dt.date | None = None,
         domain: str = "example.com",
+        anniversary: tuple[int, int] | None = None,
     ) -> None:
         if users < 1 or days < 1 or events < 0:
             raise ValueError("A company needs users >= 1, days >= 1 and events >= 0.")
@@ -77,6 +78,8 @@ class Company:
         self.events = events
         self.anchor = anchor or dt.datetime.now(dt.UTC).date()
         self.domain = domain
+        #: When billing cycles begin: day of the month and milliseconds after midnight. None: drawn from the seed.
+        self.anniversary = anniversary
         self.first_day = self.anchor - dt.timedelta(days=days)
         self._cast: dict[tuple[int, int], Person] = {}
         self._names = self.random("names").sample(FIRST_NAMES, len(FIRST_NAMES))

@@ -33,6 +33,7 @@ DATA: dict[str, str] = {
     "history_forgotten": "a mutation makes the API forget events older than 20 days",
     "spend_included_shape": "spend rows with includedSpendCents instead of overallSpendCents",
     "spend_old_shape": "spend rows whose spendCents is the total",
+    "spend_whole_cents": "spend rows rounded to whole cents",
 }
 ACCESS: dict[str, str] = {
     "key_revoked": "after a few requests the key is refused",

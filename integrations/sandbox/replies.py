@@ -170,7 +170,8 @@ ENDPOINTS: dict[tuple[str, str], Callable[[Ledger, Body, int], Reply]] = {
 def cycle_start(ledger: Ledger, now: int) -> int:
     """The latest monthly anniversary of the subscription: an odd instant of a fixed day of the month."""
     chance = ledger.company.random("cycle")
-    day_of_month, offset = chance.randrange(2, 28), chance.randrange(1, DAY_MS // 1000) * 1000
+    anniversary = chance.randrange(2, 28), chance.randrange(1, DAY_MS // 1000) * 1000
+    day_of_month, offset = ledger.company.anniversary or anniversary
     day = day_of(now).replace(day=day_of_month)
     if day_start_ms(day) + offset > now:
         previous = day.replace(day=1).toordinal() - 1
@@ -201,6 +202,10 @@ def _member(ledger: Ledger, person: Person, now: int) -> Body:
 def _spend_row(
     ledger: Ledger, person: Person, on_demand: int, included: int, requests: int, now: int
 ) -> Body:
+    if "spend_whole_cents" in ledger.faults:
+        total = _whole_cents(on_demand + included)
+        on_demand = _whole_cents(on_demand)
+        included = total - on_demand
     row: Body = {
         "userId": person.number if "shape_2025" in ledger.faults else person.id,
         "spendCents": _cents(on_demand),
@@ -253,6 +258,11 @@ def _usage_row(ledger: Ledger, person: Person, midnight: int, rows: list[Row]) -
 def _cents(nano: int) -> float | int:
     """Cents of an amount in nano-dollars; exact as JSON text up to 15 digits."""
     return nano // 10**7 if nano % 10**7 == 0 else nano / 10**7
+
+
+def _whole_cents(nano: int) -> int:
+    """Rounded half up."""
+    return (nano + 5 * 10**6) // 10**7 * 10**7
 
 
 def _is_of(row: Row, email: str, number: int) -> bool:

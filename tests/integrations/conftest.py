@@ -16,6 +16,7 @@ from integrations.http import Runtime
 from integrations.models import Integration
 from integrations.providers import PROVIDERS
 from integrations.sandbox import Company, FaultPlan, SandboxServer
+from integrations.session import Result
 
 NOW = datetime(2026, 11, 20, 14, 25, 30, tzinfo=UTC)
 
@@ -81,7 +82,7 @@ def connect(runtime: Runtime) -> Callable[..., Integration]:
     return connect_to
 
 
-def sync(integration: Integration, runtime: Runtime, **options: Any) -> dict[str, engine.Result]:
+def sync(integration: Integration, runtime: Runtime, **options: Any) -> dict[str, Result]:
     """Every stream once, as `manage.py sync` does."""
     results = {}
     for stream in integration.streams.order_by("pk"):

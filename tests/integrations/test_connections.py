@@ -20,6 +20,7 @@ from integrations.models import Integration, Notice, Stream
 from integrations.providers import PROVIDERS
 
 from .conftest import NOW, assert_equals_truth, sync
+from .happenings import while_asking
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -87,24 +88,6 @@ def seat_days():
     return sorted(set(CostLineItem.objects.filter(charge_type="seat").values_list("day", flat=True)))
 
 
-class Meanwhile(httpx.HTTPTransport):
-    """Does something once, between the client and the network, before the first request to a path."""
-
-    def __init__(self, happening, path=""):
-        super().__init__()
-        self.happening, self.path = happening, path
-
-    def handle_request(self, request):
-        if self.happening is not None and request.url.path.startswith(self.path):
-            happening, self.happening = self.happening, None
-            happening()
-        return super().handle_request(request)
-
-
-def while_asking(clock, happening, path=""):
-    return Runtime(clock=clock, sleep=lambda seconds: None, transport=Meanwhile(happening, path))
-
-
 # Connecting ------------------------------------------------------------------------------------------------------
 
 
@@ -151,7 +134,7 @@ def test_a_team_that_shares_nobody_is_not_warned_of(server, connect, runtime):
 def test_a_team_whose_other_connection_was_removed_is_not_warned_of(server, connect, runtime):
     first = connect(server)
     sync(first, runtime)
-    connections.disconnect(first)
+    connections.disconnect(first, now=NOW)
     assert connect_key(server, runtime, NEW_KEY, name="Again").warning == ""
 
 
@@ -209,7 +192,7 @@ def test_a_rotation_mends_a_cost_center_that_needs_attention(server, connect, ru
 
     center = CostCenter.objects.get()
     assert (center.status, center.integration.attention) == (CostCenter.Status.ACTIVE, "")
-    assert not Notice.objects.exists()
+    assert Notice.objects.get().event == Notice.Event.SET_UP, "the trouble is not told of any more"
 
 
 @pytest.mark.parametrize("when", ["before", "while the new key is tried"])
@@ -221,7 +204,7 @@ def test_a_connection_that_was_removed_cannot_be_rotated_and_nothing_is_stored(
     seen = []
 
     def remove():
-        connections.disconnect(Integration.objects.get())
+        connections.disconnect(Integration.objects.get(), now=NOW)
         seen.append(everything())
 
     if when == "before":
@@ -300,11 +283,11 @@ def test_before_anybody_is_known_any_teams_key_may_follow(server, connect, runti
 def test_removing_a_connection_deletes_all_of_the_key_and_keeps_the_history(server, connect, runtime):
     integration = connect(server)
     sync(integration, runtime)
+    claim = Claim.take(stream_ids(integration)[0], provider=CURSOR, runtime=runtime)
     notices.needs_attention(integration, "refused", NOW)
     lines = CostLineItem.objects.count()
-    claim = Claim.take(stream_ids(integration)[0], provider=CURSOR, runtime=runtime)
 
-    connections.disconnect(integration)
+    connections.disconnect(integration, now=NOW)
 
     with connection.cursor() as cursor:
         cursor.execute(
@@ -328,7 +311,7 @@ def removed(server, connect, runtime, clock):
     """A connection with history, removed a day ago."""
     integration = connect(server)
     sync(integration, runtime)
-    connections.disconnect(integration)
+    connections.disconnect(integration, now=NOW)
     clock.now += timedelta(days=1)
     OrmQ.objects.all().delete()
     return integration

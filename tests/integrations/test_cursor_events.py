@@ -253,5 +253,27 @@ def test_spend_is_read_in_each_shape_and_ambiguity_is_said():
     with client_of(json.dumps(old).encode()) as client:
         total = read_spend(client)[0]
     assert (total.on_demand_nano, total.included_nano) == (None, None)
+    assert total.unclear_nano == 50_000_000
     assert "spendCents alone" in total.note
     assert total.period_start == datetime(2026, 8, 17, 21, 3, 8, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("amounts", "note"),
+    [
+        ({}, "no spendCents"),
+        ({"overallSpendCents": 9}, "no spendCents"),
+        ({"includedSpendCents": 9}, "no spendCents"),
+        ({"spendCents": 9, "overallSpendCents": 4}, "less than spendCents"),
+    ],
+)
+def test_spend_that_tells_no_split_says_so(amounts, note):
+    reply = {
+        "teamMemberSpend": [{"email": "a@b.c", **amounts}],
+        "subscriptionCycleStart": 1787000588000,
+        "totalPages": 1,
+    }
+    with client_of(json.dumps(reply).encode()) as client:
+        [total] = read_spend(client)
+    assert (total.on_demand_nano, total.included_nano, total.unclear_nano) == (None, None, None)
+    assert note in total.note

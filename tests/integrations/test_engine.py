@@ -207,7 +207,7 @@ def test_removing_the_connection_during_a_sync_stops_it(sandbox, connect, clock)
 
     class Removal(httpx.HTTPTransport):
         def handle_request(self, request):
-            connections.disconnect(integration)
+            connections.disconnect(integration, now=NOW)
             return super().handle_request(request)
 
     engine.sync_stream(stream.pk, runtime=Runtime(clock=clock, transport=Removal()))
@@ -308,7 +308,7 @@ def test_reconnecting_under_the_same_name_fills_the_gap_and_doubles_nothing(sand
     server = sandbox()
     integration = connect(server)
     sync(integration, runtime)
-    connections.disconnect(integration)
+    connections.disconnect(integration, now=NOW)
     assert integration.credentials is None
     clock.now += timedelta(days=5)
 

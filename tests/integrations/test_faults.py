@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from costcenters.models import CostCenter, CostLineItem
-from integrations import connections
+from integrations import connections, engine
 from integrations.models import SyncRun
 from integrations.sandbox.faults import DATA, TRANSPORT
 
@@ -56,10 +56,15 @@ def test_a_key_revoked_midway_stops_the_sync_and_a_new_key_fills_the_gap(sandbox
     server = sandbox(faults=("key_revoked",))
     integration = connect(server)
 
-    results = sync(integration, runtime)
+    usage, *others = integration.streams.order_by("pk")
+    result = engine.sync_stream(usage.pk, runtime=runtime, thorough=True)
 
-    assert not results["usage"].complete
-    assert "refused this key" in results["usage"].error
+    assert result is not None
+    assert not result.complete
+    assert "refused this key" in result.error
+    asked = len(server.requests)
+    assert [engine.sync_stream(other.pk, runtime=runtime) for other in others] == [None, None]
+    assert len(server.requests) == asked, "nobody asks any more with a key that is refused"
     integration.refresh_from_db()
     assert integration.cost_center.status == CostCenter.Status.NEEDS_ATTENTION
     assert "revoked" in integration.attention

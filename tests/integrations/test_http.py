@@ -179,6 +179,32 @@ def test_an_echoed_key_is_masked_in_messages_and_samples():
     assert KEY not in broken.value.sample
 
 
+@pytest.mark.parametrize("status", [401, 403, 400])
+def test_what_a_provider_says_is_one_line_that_any_database_holds(status):
+    said = "no\0\n2026-11-22 00:00:00 INFO onebill all is well\x1b[31m \u202egnp"
+    with pytest.raises((KeyRefused, ContractBroken)) as caught:
+        client(answers(httpx.Response(status, json={"message": said}))).get("/teams/members")
+    assert str(caught.value).isprintable()
+    assert "no 2026-11-22 00:00:00 INFO onebill all is well[31m gnp" in str(caught.value)
+
+
+def test_a_key_across_the_end_of_a_sample_is_masked_too():
+    key = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+    body = "x" * (600 - len(key) // 2) + key
+    runtime = Runtime(transport=httpx.MockTransport(answers(httpx.Response(400, text=body))))
+    asking = ApiClient(
+        base_url="http://cursor.test",
+        auth=(key, ""),
+        provider_name="Cursor",
+        runtime=runtime,
+        guard=Patient(),
+    )
+    with pytest.raises(ContractBroken) as caught:
+        asking.get("/teams/members")
+    assert key[:8] not in caught.value.sample
+    assert len(caught.value.sample) <= 600
+
+
 def test_nothing_logged_at_debug_level_holds_the_key(caplog):
     caplog.set_level(logging.DEBUG)
     with (

@@ -123,3 +123,13 @@ def test_daily_usage_pages_count_users(server, http):
 @pytest.mark.parametrize("body", [{}, {"startDate": 0}, {"startDate": 0, "endDate": 31 * reader.DAY}])
 def test_daily_usage_needs_a_range_of_at_most_thirty_days(http, body):
     assert http.post(DAILY, json=body).status_code == 400
+
+
+def test_spend_can_come_in_whole_cents(http):
+    exact = {row["email"]: row for row in reader.post(http, SPEND)["teamMemberSpend"]}
+    with reader.serve("spend_whole_cents") as server, reader.client(server) as rounded:
+        rows = reader.post(rounded, SPEND)["teamMemberSpend"]
+    for row in rows:
+        for name in ("spendCents", "overallSpendCents"):
+            assert isinstance(row[name], int)
+            assert abs(Decimal(str(row[name])) - Decimal(str(exact[row["email"]][name]))) <= Decimal("0.5")

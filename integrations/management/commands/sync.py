@@ -14,9 +14,10 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from costcenters.models import CostCenter
 from finops.money import display, units_from_nanos
 from integrations import engine, notices
-from integrations.engine import Result
 from integrations.http import Runtime
 from integrations.models import Integration, Stream
+from integrations.session import Progress as ShowProgress
+from integrations.session import Result
 
 POLL_SECONDS = 0.5
 
@@ -46,11 +47,16 @@ class Command(BaseCommand):
                 problems += 1
             if center.status in CostCenter.WORKING:
                 problems += _sync(integration, runtime, console)
+                problems += _needs_attention(center)
         notices.deliver(runtime.clock())
         if not integrations:
             console.print("Nothing is connected yet: open Settings > Cost Centers.")
         if problems:
             raise CommandError("Not everything is complete.", returncode=1)
+
+
+def _needs_attention(center: CostCenter) -> bool:
+    return CostCenter.objects.filter(pk=center.pk, status=CostCenter.Status.NEEDS_ATTENTION).exists()
 
 
 def _sync(integration: Integration, runtime: Runtime, console: Console) -> int:
@@ -66,10 +72,9 @@ def _sync(integration: Integration, runtime: Runtime, console: Console) -> int:
         TaskProgressColumn(),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        for stream in integration.streams.order_by("pk"):
-            center.refresh_from_db(fields=["status"])
-            if center.status not in CostCenter.WORKING:
-                break  # the key was refused just now: nobody needs to hear it twice
+        for stream in integration.streams.exclude(name=Stream.PURGE).order_by("pk"):
+            if not _is_wanted(stream):
+                break  # the key was refused just now, which nobody needs to hear twice; or it was paused, or removed
             task = bar.add_task(f"{name}: {stream.name}", total=1)
 
             def show(stream: Stream, result: Result, task: Any = task) -> None:
@@ -81,21 +86,32 @@ def _sync(integration: Integration, runtime: Runtime, console: Console) -> int:
 
             result = _when_free(stream, began, runtime, show)
             bar.update(task, completed=1)
-            problems += not (result is None or result.complete)
+            problems += not (result is None or result.complete or result.lost)
             console.print(f"{name}: {_sentence(stream, result, center.currency)}", markup=False)
     return problems
 
 
-def _when_free(stream: Stream, began: datetime, runtime: Runtime, show: engine.Progress) -> Result | None:
-    """Sync the stream, waiting for whoever holds it. None when they finished it meanwhile."""
+def _when_free(stream: Stream, began: datetime, runtime: Runtime, show: ShowProgress) -> Result | None:
+    """Sync the stream, waiting for whoever holds it.
+
+    None when they finished it meanwhile; a result that is `lost` when nobody may work on it any more.
+    """
     while True:
         result = engine.sync_stream(stream.pk, runtime=runtime, thorough=True, progress=show)
         if result is not None and not result.lost:
             return result
+        if not _is_wanted(stream):
+            return Result(
+                stream.name, lost=True, error="Somebody paused or removed it, or its key was refused."
+            )
         time.sleep(POLL_SECONDS)
-        stream.refresh_from_db()
-        if stream.claimed_until is None and stream.finished_at is not None and stream.finished_at > began:
+        done = Stream.objects.filter(pk=stream.pk, claimed_until=None, finished_at__gt=began)
+        if done.exists():
             return None
+
+
+def _is_wanted(stream: Stream) -> bool:
+    return Stream.objects.wanted().filter(pk=stream.pk).exists()
 
 
 def _share(stream: Stream) -> float:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from finops.money import nanos_from_cents
+from finops.money import NANOS_PER_CENT, nanos_from_cents
 from integrations.errors import ContractBroken, Unreachable
 from integrations.http import ApiClient
 from integrations.providers.base import Member, PeriodTotal, identity
@@ -92,12 +92,20 @@ def _period_total(row: dict[str, Any], start: datetime) -> PeriodTotal:
         row.get("includedSpendCents"),
     )
     note = ""
-    on_demand_nano = included_nano = None
+    on_demand_nano = included_nano = unclear_nano = None
     if overall is not None and spend is not None:
         on_demand_nano = nanos_from_cents(spend)
         included_nano = nanos_from_cents(overall) - on_demand_nano
+        if included_nano <= -NANOS_PER_CENT:
+            on_demand_nano = included_nano = None
+            note = (
+                "Cursor sent an overallSpendCents that is less than spendCents, which should be a part of it."
+            )
     elif included is not None and spend is not None:
         on_demand_nano, included_nano = nanos_from_cents(spend), nanos_from_cents(included)
     elif spend is not None:
+        unclear_nano = nanos_from_cents(spend)
         note = "Cursor sent spendCents alone: older replies used it for the total, newer ones for on-demand usage only."
-    return PeriodTotal(start, user[:254], on_demand_nano, included_nano, note)
+    else:
+        note = "Cursor sent no spendCents, so its on-demand usage is not told."
+    return PeriodTotal(start, user[:254], on_demand_nano, included_nano, note, unclear_nano)
