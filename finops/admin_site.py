@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import update_wrapper
 from typing import Any
 
@@ -10,10 +11,14 @@ from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import HttpRequest, HttpResponse
+from django.template.response import SimpleTemplateResponse
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 
 from costcenters.access import MANAGE_PEOPLE
+
+#: What Django and Python say of text in forged addresses and forms where a number, or a year, has to be.
+NO_VALUE = re.compile(r"expected a number but got|^year -?\d+ is out of range")
 
 
 class OnebillAdminSite(AdminSite):
@@ -32,12 +37,19 @@ class OnebillAdminSite(AdminSite):
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
             if request.user.is_authenticated and not self.has_permission(request):
                 raise PermissionDenied
-            if any("\0" in value for values in request.GET.lists() for value in values[1]):
+            asked = [request.path, *(value for values in request.GET.lists() for value in values[1])]
+            if any("\0" in value for value in asked):
                 raise BadRequest("A NUL character is no value to look for.")
             try:
-                return inner(request, *args, **kwargs)
+                response = inner(request, *args, **kwargs)
+                # Stock would do this outside, where some lists are asked for their rows first.
+                return response.render() if isinstance(response, SimpleTemplateResponse) else response
             except OverflowError as error:
                 raise BadRequest("A number is too large to look for.") from error
+            except ValueError as error:
+                if not NO_VALUE.search(str(error)):
+                    raise
+                raise BadRequest("This is no value to look for.") from error
 
         return update_wrapper(guarded, inner)
 

@@ -13,7 +13,7 @@ from integrations.models import Integration, Member, Notice, ProviderTotal, Seat
 class OfAConnection(ReadOnlyAdmin):
     """Rows of an integration, each with the way to it."""
 
-    list_select_related: tuple[str, ...] = ("integration__cost_center",)
+    list_select_related = ("integration__cost_center",)
 
     @admin.display(description="Connection")
     def connection(self, row: object) -> SafeString:
@@ -61,7 +61,7 @@ class MemberAdmin(OfAConnection):
 @admin.register(SeatSnapshot)
 class SeatSnapshotAdmin(OfAConnection):
     list_display = ("day", "member", "connection")
-    list_select_related = ("integration__cost_center", "member")
+    list_select_related = ("integration__cost_center", "member")  # type: ignore[assignment]
     list_filter = ("integration",)
     search_fields = ("member__key",)
     ordering = ("-pk",)
@@ -88,5 +88,5 @@ class NoticeAdmin(OfAConnection):
     """E-mails that wait to be sent: gone from here once they are."""
 
     list_display = ("event", "connection", "user", "not_before", "attempts")
-    list_select_related = ("integration__cost_center", "user")
+    list_select_related = ("integration__cost_center", "user")  # type: ignore[assignment]
     list_filter = ("event",)
