@@ -6,18 +6,28 @@ from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, NotRequired, TypedDict
 
-from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation, TooManyFieldsSent
+from django.conf import settings
+from django.core.exceptions import (
+    BadRequest,
+    PermissionDenied,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    TooManyFieldsSent,
+)
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.template.defaultfilters import filesizeformat
 from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import APIView, set_rollback
 
-from finops.middleware import request_id
+from finops.logs import request_id
 
 API_PATH = "/api/"
 #: The type of a problem that its status says in full.
 BLANK = "about:blank"
+TOO_LARGE = "The body is larger than anything here has need of."
 INVALID = "urn:onebill:problem:invalid-parameters"
 
 
@@ -138,6 +148,8 @@ def _as_api_exception(error: Exception) -> exceptions.APIException | None:
             return exceptions.PermissionDenied()
         case TooManyFieldsSent():
             return Problem(HTTPStatus.BAD_REQUEST, "There are more parameters than can be read.")
+        case RequestDataTooBig():
+            return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, TOO_LARGE)
         case SuspiciousOperation() | BadRequest():
             return Problem(HTTPStatus.BAD_REQUEST, "The request is malformed.")
     return None
@@ -178,9 +190,19 @@ def _sentence(error: exceptions.APIException, context: Mapping[str, Any]) -> str
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if isinstance(exception, RequestDataTooBig):
+        return too_large(request)
     if request.path.startswith(API_PATH):
         return problem(HTTPStatus.BAD_REQUEST, "The request is malformed.")
     return defaults.bad_request(request, exception)
+
+
+def too_large(request: HttpRequest) -> HttpResponse:
+    """413 for a body that is larger than any form or call has need of."""
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    if request.path.startswith(API_PATH):
+        return problem(status, TOO_LARGE)
+    return render(request, "413.html", {"most": filesizeformat(settings.REQUEST_BODY_MAX)}, status=status)
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

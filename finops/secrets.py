@@ -22,6 +22,8 @@ MASK = "••••"
 KEY_PATTERN = re.compile(
     r"\b(crsr|key|sk|AKIA)_?[A-Za-z0-9][A-Za-z0-9_-]{7,}|Basic [A-Za-z0-9+/=]{8,}|gAAAA[\w-]{20,}=*"
 )
+#: Whoever holds one of these addresses may act with it: set a password, accept an invitation, stop e-mails.
+LINK_PATTERN = re.compile(r"(/(?:accounts/reset|invitation|notifications/stop)/)[^\s\"'<>]+")
 
 
 class SecretUnreadable(Exception):
@@ -151,17 +153,25 @@ def redact(text: str, *known: str) -> str:
     return KEY_PATTERN.sub(MASK, text)
 
 
+def hide_links(text: str) -> str:
+    """`text` without the secret part of addresses that work for whoever has them."""
+    return LINK_PATTERN.sub(rf"\1{MASK}", text)
+
+
 class RedactingFilter(logging.Filter):
-    """Masks what looks like a key in every log line, its arguments and its traceback."""
+    """Masks what looks like a key or is such an address in every log line, its arguments and its traceback."""
 
     formatter = logging.Formatter()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        message = record.getMessage()
-        record.msg, record.args = redact(message), None
+        record.msg, record.args = hide_links(redact(record.getMessage())), None
         if record.exc_info:
-            record.exc_text = redact(self.formatter.formatException(record.exc_info))
+            record.exc_text = self.formatter.formatException(record.exc_info)
             record.exc_info = None
+        if record.exc_text:
+            record.exc_text = hide_links(redact(record.exc_text))
+        if record.stack_info:
+            record.stack_info = hide_links(redact(record.stack_info))
         return True
 
 

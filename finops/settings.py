@@ -34,9 +34,13 @@ class Env(environ.Env):
         is_overruled = var in self.from_process and file not in self.from_process
         if file in self.ENVIRON and not is_overruled:
             try:
-                self.ENVIRON[var] = Path(self.ENVIRON[file]).read_text().strip()
-            except (OSError, UnicodeDecodeError) as error:
+                text = Path(self.ENVIRON[file].strip()).read_text().strip()
+            except (OSError, ValueError) as error:
                 raise ImproperlyConfigured(f"{file} names a file that cannot be read ({error}).") from None
+            # An empty file, as an empty variable, counts as unset.
+            self.ENVIRON.pop(var, None)
+            if text:
+                self.ENVIRON[var] = text
         return super().get_value(var, *args, **kwargs)
 
 
@@ -143,10 +147,16 @@ else:
     SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 SESSION_COOKIE_HTTPONLY = True
+# Browsers take a cookie of this name from this very host over HTTPS only: no neighbouring host can plant a session.
+SESSION_COOKIE_NAME = "__Host-sessionid" if HTTPS else "sessionid"
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
-DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+# Bytes of a request's body. No page takes files: what is larger is refused unread.
+REQUEST_BODY_MAX = DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FILES = 10
 # Above what a query string of the explorer may hold, so that its form can say so beside all other mistakes.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 DEFAULT_EXCEPTION_REPORTER_FILTER = "finops.secrets.AlwaysHidingReporterFilter"
@@ -178,11 +188,12 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "finops.middleware.RequestIdMiddleware",
     "csp.middleware.CSPMiddleware",
+    "finops.middleware.BodySizeMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "finops.middleware.ClosedByDefaultMiddleware",
     "finops.middleware.AuditMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -236,6 +247,8 @@ def database(url: str) -> dict[str, Any]:
     elif engine.endswith("postgresql"):
         config["CONN_HEALTH_CHECKS"] = True
         config["CONN_MAX_AGE"] = 60
+        # Seconds, then milliseconds: a server that hangs or has vanished is given up, not waited for.
+        config["OPTIONS"] = {"connect_timeout": 5, "tcp_user_timeout": 15_000, **config.get("OPTIONS", {})}
     else:
         raise ImproperlyConfigured(
             "DATABASE_URL must be sqlite:////path/to/file or postgres://user:password@host:port/name."
@@ -261,10 +274,16 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_LOCKOUT_TEMPLATE = "registration/locked_out.html"
 AXES_RESET_ON_SUCCESS = True
+# Closed for as long as the page says, however often somebody tries in between.
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_CLIENT_IP_CALLABLE = "finops.middleware.client_address"
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
+# The People page shows who is locked out; these pages show whatever was typed as a name, passwords too at times.
+AXES_ENABLE_ADMIN = False
 AUDITLOG_DISABLE_REMOTE_ADDR = False
+# Not any header that a browser may send: it is the request id of the log that an entry is kept with.
+AUDITLOG_CID_GETTER = "finops.logs.correlation"
 
 KNOX_TOKEN_MODEL = "finops.ApiToken"  # noqa: S105
 # knox's own token table is replaced by ours; its migrations would make it all the same.
@@ -356,21 +375,25 @@ if LOG_LEVEL not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
     raise ImproperlyConfigured(
         f"LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL, not {LOG_LEVEL!r}."
     )
+LOG_FORMAT: str = env.str("LOG_FORMAT", default="line").strip().lower()
+if LOG_FORMAT not in ("line", "json"):
+    raise ImproperlyConfigured(f"LOG_FORMAT must be line or json, not {LOG_FORMAT!r}.")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {
         "redact": {"()": "finops.secrets.RedactingFilter"},
-        "request_id": {"()": "finops.middleware.RequestIdFilter"},
+        "context": {"()": "finops.logs.ContextFilter"},
     },
     "formatters": {
-        "line": {"format": "{asctime} {levelname} {name} [{request_id}] {message}", "style": "{"},
+        "line": {"format": "{asctime} {levelname} {name} [{about}] {message}", "style": "{"},
+        "json": {"()": "finops.logs.JsonLines"},
     },
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
-            "formatter": "line",
-            "filters": ["request_id", "redact"],
+            "formatter": LOG_FORMAT,
+            "filters": ["context", "redact"],
         }
     },
     "root": {"handlers": ["console"], "level": LOG_LEVEL},

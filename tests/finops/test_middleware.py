@@ -19,6 +19,7 @@ from tests.factories import PASSWORD, UserFactory
         ("1.2.3.4:5678", "1.2.3.4"),
         ("[2001:db8::1]:99", "2001:db8::1"),
         ("2001:db8::1", "2001:db8::1"),
+        ("fe80::1%eth0", "fe80::1"),
         ("unknown", "10.0.0.9"),
     ],
 )

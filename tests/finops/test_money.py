@@ -42,6 +42,11 @@ def test_nano_units_survive_the_way_to_decimal_and_back(nanos):
     assert nanos_from_units(units_from_nanos(nanos)) == nanos
 
 
+@pytest.mark.parametrize("typed", ["-0", "-0.00", "-0E-9"])
+def test_zero_has_no_sign(typed):
+    assert plain(Decimal(typed)).strip("0") == "."
+
+
 @given(st.integers(min_value=-(10**18), max_value=10**18))
 def test_plain_text_is_exact_and_never_in_exponent_form(nanos):
     text = plain(units_from_nanos(nanos))

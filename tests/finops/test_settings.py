@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -91,6 +92,7 @@ def test_with_debug_on_nothing_needs_to_be_set(tmp_path):
         ("CURSOR_BACKFILL_DAYS", "a year"),
         ("CURSOR_REREAD_DAYS", "0"),
         ("SYNC_LEASE_SECONDS", "0"),
+        ("LOG_FORMAT", "xml"),
     ],
 )
 def test_a_malformed_value_stops_the_start_and_is_named(name, value, tmp_path):
@@ -118,20 +120,57 @@ def test_an_empty_variable_counts_as_unset(tmp_path):
     assert empty["CURSOR_API_URL"] == "https://api.cursor.com"
 
 
-@pytest.mark.parametrize("name", ["SECRET_KEY", "FIELD_ENCRYPTION_KEYS"])
-def test_a_secret_may_come_from_a_file(name, tmp_path):
-    file = tmp_path / "secret"
-    value = new_field_key()
+#: Every variable of the README, a value, and the setting that follows from it.
+VARIABLES: dict[str, tuple[str, str, Any]] = {
+    "SECRET_KEY": ("f" * 60, "SECRET_KEY", "f" * 60),
+    "FIELD_ENCRYPTION_KEYS": (
+        f"{'QUFB' * 10}QUE=,{'QkJC' * 10}QkI=",
+        "FIELD_ENCRYPTION_KEYS",
+        [f"{'QUFB' * 10}QUE=", f"{'QkJC' * 10}QkI="],
+    ),
+    "DATABASE_URL": ("postgres://a:b@db.example.com/c", "DATABASE_URL", "postgres://a:b@db.example.com/c"),
+    "SITE_URL": ("https://file.example.com", "SITE_URL", "https://file.example.com"),
+    "ALLOWED_HOSTS": ("a.example.com,b.example.com", "ALLOWED_HOSTS", ["a.example.com", "b.example.com"]),
+    "EMAIL_URL": ("smtp+tls://user:word@mail.example.com:587", "EMAIL_HOST_PASSWORD", "word"),
+    "DEFAULT_FROM_EMAIL": ("Bill <bill@example.com>", "DEFAULT_FROM_EMAIL", "Bill <bill@example.com>"),
+    "DEBUG": ("true", "DEBUG", True),
+    "LOG_LEVEL": ("warning", "LOG_LEVEL", "WARNING"),
+    "LOG_FORMAT": ("json", "LOG_FORMAT", "json"),
+    "CURSOR_API_URL": ("https://api.example.com/", "CURSOR_API_URL", "https://api.example.com"),
+    "CURSOR_REQUESTS_PER_MINUTE": ("7", "CURSOR_REQUESTS_PER_MINUTE", 7),
+    "CURSOR_BACKFILL_DAYS": ("9", "CURSOR_BACKFILL_DAYS", 9),
+    "CURSOR_REREAD_DAYS": ("5", "CURSOR_REREAD_DAYS", 5),
+    "SYNC_LEASE_SECONDS": ("30", "SYNC_LEASE_SECONDS", 30),
+    "SENTRY_DSN": ("https://key@sentry.example.com/1", "SENTRY_DSN", "https://key@sentry.example.com/1"),
+}
+
+
+def test_the_table_above_and_the_readme_name_every_variable():
+    source = (ROOT / "finops/settings.py").read_text()
+    read_there = set(
+        re.findall(r'(?:env\.\w+|required|whole_number|boolean|web_address)\(\s*"([A-Z_]+)"', source)
+    )
+    readme = set(re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE))
+
+    assert read_there == readme == set(VARIABLES)
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_every_variable_may_come_from_a_file(name, tmp_path):
+    value, setting, expected = VARIABLES[name]
+    file = tmp_path / "mounted"
     file.write_text(f"{value}\n")
-    found = read(tmp_path, name, **{name: "", f"{name}_FILE": str(file)})[name]
-    assert found in (value, [value])
+
+    assert read(tmp_path, setting, **{name: "", f"{name}_FILE": str(file)}) == {setting: expected}
 
 
-def test_the_database_address_may_come_from_a_file(tmp_path):
-    file = tmp_path / "database"
-    file.write_text("postgres://app:word@db.example.com:5433/bill\n")
-    found = read(tmp_path, "DATABASES", DATABASE_URL="", DATABASE_URL_FILE=str(file))["DATABASES"]["default"]
-    assert (found["HOST"], found["PORT"], found["NAME"]) == ("db.example.com", 5433, "bill")
+@pytest.mark.parametrize("name", ["CURSOR_BACKFILL_DAYS", "SITE_URL", "DEBUG", "EMAIL_URL"])
+def test_an_empty_file_counts_as_unset(name, tmp_path):
+    file = tmp_path / "mounted"
+    file.write_text("\n")
+    setting = VARIABLES[name][1].replace("EMAIL_HOST_PASSWORD", "EMAIL_BACKEND")
+
+    assert read(tmp_path, setting, **{f"{name}_FILE": str(file)}) == read(tmp_path, setting)
 
 
 def test_a_file_that_is_not_there_stops_the_start_and_is_named(tmp_path):
@@ -141,6 +180,26 @@ def test_a_file_that_is_not_there_stops_the_start_and_is_named(tmp_path):
         FIELD_ENCRYPTION_KEYS=SECRETS["FIELD_ENCRYPTION_KEYS"],
     )
     assert "SECRET_KEY" in sentence
+
+
+@pytest.mark.parametrize("site", ["https://onebill.example.com", "http://onebill.internal:8000"])
+def test_djangos_checks_for_production_find_nothing(site, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+        env=environment(tmp_path, {**SECRETS, "SECRET_KEY": "aB3-x9" * 10, "SITE_URL": site}),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_session_cookie_is_bound_to_its_host_over_https_only(tmp_path):
+    names = ("SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "SESSION_COOKIE_DOMAIN", "SESSION_COOKIE_PATH")
+    secure = read(tmp_path, *names, SITE_URL="https://onebill.example.com")
+    assert list(secure.values()) == ["__Host-sessionid", "csrftoken", None, "/"]
+    assert read(tmp_path, *names)["SESSION_COOKIE_NAME"] == "sessionid"
 
 
 @pytest.mark.parametrize("debug", ["true", "false"])

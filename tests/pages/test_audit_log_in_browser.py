@@ -1,0 +1,71 @@
+"""The audit log in a browser: filtered, paged, read on a phone and by a screen reader, downloaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from finops.audit_log import record
+from tests.factories import CostCenterFactory, SavedViewFactory, UserFactory
+from tests.pages.accessibility import violations
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def admin(page: Page, log_in: Any) -> Any:
+    user = UserFactory(role="Admin", username="ann")
+    log_in(page, user)
+    return user
+
+
+@pytest.fixture
+def history(admin: Any) -> None:
+    center = CostCenterFactory(name="Cursor Team")
+    for turn in range(60):
+        record.happened(center, f"read again, time {turn}")
+    SavedViewFactory(owner=admin, name="A view", query="preset=12m&user=" + "somebody.long@example.com" * 8)
+
+
+def test_an_admin_filters_pages_and_downloads(page, history, tmp_path):
+    page.goto("/settings/cost-centers/")
+    page.get_by_role("link", name="Audit log").click()
+    assert page.locator(".audit-log tbody tr").count() == 50
+
+    page.get_by_role("link", name="Older →").click()
+    assert page.get_by_role("link", name="← Newer").is_visible()
+    assert "read again, time 0" in page.locator(".audit-log").inner_text()
+
+    page.get_by_label("Kind").select_option("Saved view")
+    page.get_by_role("button", name="Show").click()
+    rows = page.locator(".audit-log tbody tr")
+    assert rows.count() == 1
+    assert "added the saved view A view" in rows.inner_text()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").click()
+    lines = Path(download.value.path()).read_text().splitlines()
+    assert len(lines) == 2
+    assert "A view" in lines[1]
+    page.get_by_role("link", name="Clear").click()
+    assert page.locator(".audit-log tbody tr").count() == 50
+
+
+def test_the_object_leads_to_its_page(page, history):
+    page.goto("/settings/audit-log/?kind=cost-center")
+    page.locator(".audit-log tbody").get_by_role("link", name="Cursor Team").first.click()
+    page.wait_for_url("**/settings/cost-centers/*/")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 768, 360])
+def test_it_is_readable_for_everybody(page, history, theme, width, expected_errors):
+    expected_errors += ["400 (Bad Request)"]
+    page.emulate_media(color_scheme=theme)
+    page.set_viewport_size({"width": width, "height": 900})
+    for path in ("/settings/audit-log/", "/settings/audit-log/?q=nobody", "/settings/audit-log/?kind=stream"):
+        page.goto(path)
+        assert violations(page) == [], path
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
