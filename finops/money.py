@@ -67,7 +67,8 @@ def units_from_nanos(nanos: int) -> Decimal:
 
 def plain(units: Decimal) -> str:
     """Exact, without exponent and without trailing zeros past the second decimal: `0.0640001`, `12.00`."""
-    text = f"{units:f}"
+    # A typed -0 is no other amount than 0.
+    text = f"{units or abs(units):f}"
     whole, _, fraction = text.partition(".")
     fraction = fraction.rstrip("0")
     return f"{whole}.{fraction.ljust(2, '0')}"

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.contrib.auth.views import PasswordResetView
+from django.contrib.auth.views import LoginView, PasswordResetView
 from django.urls import include, path
 
 from costcenters.api import CostsView
-from finops import health
-from finops.password_reset import ThrottledPasswordResetForm
+from finops import health, notifications
+from finops.audit_log import views as audit_log
+from finops.password_reset import ForgottenPassword, ThrottledPasswordResetForm
+from finops.people.views import AcceptInvitation
+from finops.sessions import nobody_yet
 from integrations.views import help_cursor
 
 urlpatterns = [
@@ -17,12 +20,21 @@ urlpatterns = [
         PasswordResetView.as_view(form_class=ThrottledPasswordResetForm),
         name="password_reset",
     ),
+    path("accounts/login/", LoginView.as_view(extra_context={"nobody_yet": nobody_yet}), name="login"),
+    path("accounts/reset/<uidb64>/<token>/", ForgottenPassword.as_view(), name="password_reset_confirm"),
     path("accounts/", include("django.contrib.auth.urls")),
     path("admin/", admin.site.urls),
     path("api/v1/costs/", CostsView.as_view(), name="api-costs"),
     path("", include("costcenters.urls")),
     path("help/cursor/", help_cursor, name="help-cursor"),
     path("settings/cost-centers/", include("integrations.urls")),
+    path("settings/notifications/", notifications.notifications, name="notifications"),
+    path("settings/notifications/test/", notifications.send_test_email, name="notifications-test"),
+    path("notifications/stop/<str:token>/", notifications.stop, name="notifications-stop"),
+    path("settings/people/", include("finops.people.urls")),
+    path("invitation/<str:uidb64>/<str:token>/", AcceptInvitation.as_view(), name="invitation"),
+    path("settings/audit-log/", audit_log.audit_log, name="audit-log"),
+    path("settings/audit-log/export.csv", audit_log.audit_log_csv, name="audit-log-csv"),
 ]
 
 handler400 = "finops.api.bad_request"

@@ -1,26 +1,24 @@
-"""The list of cost centers and a cost center's page: figures while history is loaded, trouble in words."""
+"""A cost center's page: figures while history is loaded, trouble in words, what can be done about it."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from costcenters.models import CostCenter
+from costcenters.models import CostCenter, SeatPrice
 from finops.models import Heartbeat
 from integrations import engine, notices
-from integrations.cost_center_page import cost_center_page, window_label
 from integrations.http import Runtime
 from integrations.models import Integration, Stream, SyncRun
+from integrations.pages.cost_center_page import cost_center_page
 from integrations.progress import History, history_of, in_words, minutes_left
 from integrations.providers import PROVIDERS
 from tests.connecting import connect, work
-from tests.factories import CostCenterFactory, DailyCostFactory, UserFactory
+from tests.factories import CostCenterFactory, IntegrationFactory, StreamFactory, UserFactory
 
 NOW = datetime(2026, 11, 20, 14, 25, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -79,18 +77,6 @@ class TestHistory:
             )
             is None
         )
-
-
-@pytest.mark.parametrize(
-    ("start", "end", "label"),
-    [
-        (datetime(2026, 11, 18, tzinfo=UTC), datetime(2026, 11, 21, tzinfo=UTC), "18 – 20 Nov 2026"),
-        (datetime(2026, 11, 20, tzinfo=UTC), END, "20 Nov 2026, 00:00 – 14:00"),
-        (datetime(2026, 11, 19, tzinfo=UTC), END, "19 Nov 2026, 00:00 – 20 Nov 2026, 14:00"),
-    ],
-)
-def test_a_window_is_told_in_days_where_it_is_days(start, end, label):
-    assert window_label(start, end) == label
 
 
 @pytest.fixture
@@ -155,6 +141,16 @@ class TestPage:
         assert "less than a minute left under Cursor’s limit of 60 requests a minute" in text
         assert f"Connecting, {page.loading.history.percent} %" in text
 
+    def test_while_a_gap_is_filled_the_newest_days_are_not_called_complete(self, editor, integration):
+        center = CostCenter.objects.filter(pk=integration.cost_center_id)
+        center.update(complete_through=timezone.now() - timedelta(days=4))
+        text = page_of(editor, integration)
+        assert "History is being loaded." in text
+        assert "The newest days are complete already." not in text
+
+        center.update(complete_through=timezone.now())
+        assert "The newest days are complete already." in page_of(editor, integration)
+
     def test_a_failing_stream_says_why_and_when_it_is_tried_again(self, editor, integration):
         integration.streams.filter(name="usage").update(
             last_error="Cursor did not answer in time.", attempts=2, due_at=timezone.now() + HOUR
@@ -172,11 +168,18 @@ class TestPage:
         page = page_of(editor, integration)
         assert "needs attention" in page
         assert "Cursor refused this key (401)." in page
-        assert "An administrator can replace the key." in page
+        assert (
+            f'href="{reverse("cost-center-key", args=[integration.cost_center_id])}">Paste a new key' in page
+        )
+        assert page.count("Test connection") == 1
+        assert "Sync now" not in page
         assert page.count(">Stopped</span>") == integration.streams.count()
 
-        client.force_login(UserFactory(role="Admin"))
-        assert f"/admin/integrations/integration/{integration.pk}/change/" in page_of(client, integration)
+        client.force_login(UserFactory(role="Viewer"))
+        page = page_of(client, integration)
+        assert "An editor or an administrator can paste a new key." in page
+        assert "Paste a new key</a>" not in page
+        assert "Test connection" not in page
 
     def test_a_worker_without_a_sign_of_life_is_missed(self, editor, integration):
         assert "Nothing is happening?" in page_of(editor, integration)
@@ -216,7 +219,116 @@ class TestPage:
 
         assert f"<strong>{len(api.truth()['members'])}</strong> active in a paid seat" in page
         assert "$40.00" in page
-        assert f"connected by {integration.connected_by}" in page
+        assert f"by {integration.connected_by}</dd>" in page
+
+    def test_buttons_follow_the_state_and_the_rights(self, client, editor, integration):
+        work(integration)
+        center = integration.cost_center
+        buttons = ("Sync now", "Test connection", "Pause<", "Resume<", "Remove…", "Connect again<")
+
+        def seen() -> set[str]:
+            page = page_of(client, integration)
+            return {button for button in buttons if button in page}
+
+        assert seen() == {"Sync now", "Test connection", "Pause<"}
+        CostCenter.objects.filter(pk=center.pk).update(status=CostCenter.Status.PAUSED)
+        assert seen() == {"Test connection", "Resume<"}
+        client.force_login(UserFactory(role="Admin"))
+        assert seen() == {"Test connection", "Resume<", "Remove…"}
+        CostCenter.objects.filter(pk=center.pk).update(status=CostCenter.Status.DISCONNECTED)
+        assert seen() == {"Connect again<"}
+        assert "Delete its history…" in page_of(client, integration)
+        client.force_login(UserFactory(role="Viewer"))
+        assert seen() == set()
+
+    def test_a_trouble_that_lasts_is_told_on_top_and_only_once(self, editor, integration):
+        work(integration)
+        integration.streams.filter(name="members").update(
+            last_error="Cursor sent <b>nonsense</b>.",
+            failing_since=timezone.now() - 3 * HOUR,
+            due_at=timezone.now() + HOUR,
+        )
+
+        page = page_of(editor, integration)
+
+        assert "<strong>Members cannot be read.</strong> Failing since" in page
+        assert page.count("Cursor sent &lt;b&gt;nonsense&lt;/b&gt;.") == 1
+        assert ">Failing</span>" in page
+
+    def test_a_stream_says_what_it_holds_and_how_much_of_the_limit_is_used(self, settings, editor):
+        settings.CURSOR_REQUESTS_PER_MINUTE = 60
+        instant = timezone.now().timestamp()
+        stream = StreamFactory(
+            synced_through=END,
+            backfilled_from=TARGET,
+            due_at=timezone.now() + HOUR,
+            recent_requests=[instant - 90, instant - 30, instant - 3],
+            reread_from=TARGET,
+            reread_to=TARGET + DAY,
+            reread_may_shrink=True,
+        )
+
+        page = page_of(editor, stream.integration)
+
+        assert "10 Nov, 00:00 – 20 Nov 2026, 14:00 UTC" in page
+        assert "2 of 60" in page
+        assert "Still to be read again, as asked for: 10 Nov 2026. Fewer events may replace" in page
+
+    def test_a_purge_shows_its_progress_and_leads_away_when_all_is_gone(self, editor):
+        center = CostCenterFactory(status=CostCenter.Status.DISCONNECTED)
+        integration = IntegrationFactory(cost_center=center, key_hint="")
+        StreamFactory(
+            integration=integration,
+            name=Stream.PURGE,
+            backfill_target=NOW - 10 * DAY,
+            pass_through=NOW,
+            pass_from=NOW - 3 * DAY,
+        )
+
+        page = page_of(editor, integration)
+        assert "The history is being deleted." in page
+        assert '<progress max="100" value="30"' in page
+        assert ">Deleting history, 30 %</span>" in page
+        assert 'hx-trigger="every 3s"' in page
+        assert "Connect again<" not in page
+
+        refresh = reverse("cost-center-progress", args=[center.pk])
+        integration.delete()
+        center.delete()
+        response = editor.get(refresh, headers={"HX-Request": "true"})
+        assert response["HX-Redirect"] == "/settings/cost-centers/"
+        assert "all of its history is deleted" in editor.get("/settings/cost-centers/").content.decode()
+
+    def test_the_address_of_another_api_is_shown_without_what_may_be_secret_in_it(self, editor):
+        integration = IntegrationFactory(api_url="https://user:secret@proxy.example.com/cursor?token=secret")
+
+        page = page_of(editor, integration)
+
+        assert "https://proxy.example.com/cursor</code>" in page
+        assert "secret" not in page
+
+    def test_connecting_again_brings_the_name_along(self, editor):
+        integration = IntegrationFactory(
+            cost_center=CostCenterFactory(name="R&D <1>", status=CostCenter.Status.DISCONNECTED), key_hint=""
+        )
+
+        page = page_of(editor, integration)
+        assert "/connect/cursor/?name=R%26D%20%3C1%3E" in page
+        form = editor.get("/settings/cost-centers/connect/cursor/?name=R%26D%20%3C1%3E").content.decode()
+        assert 'value="R&amp;D &lt;1&gt;"' in form
+        assert "goes on with that history" in form
+
+    def test_connecting_again_offers_the_price_that_held_before(self, editor):
+        center = CostCenterFactory(name="Old", status=CostCenter.Status.DISCONNECTED)
+        IntegrationFactory(cost_center=center, key_hint="")
+        SeatPrice.objects.create(
+            cost_center=center, monthly_price=Decimal("32.50"), effective_from=date(2026, 1, 1)
+        )
+
+        assert (
+            'value="32.50"' in editor.get("/settings/cost-centers/connect/cursor/?name=Old").content.decode()
+        )
+        assert "32.50" not in editor.get("/settings/cost-centers/connect/cursor/?name=Other").content.decode()
 
     def test_a_cost_center_fed_from_files_has_a_page_too(self, editor):
         center = CostCenterFactory(name="AWS", provider="aws")
@@ -229,50 +341,3 @@ class TestPage:
     def test_an_unknown_cost_center_is_not_found(self, editor):
         assert editor.get("/settings/cost-centers/99/").status_code == 404
         assert editor.get("/settings/cost-centers/99/progress/").status_code == 404
-
-
-@pytest.mark.django_db
-class TestList:
-    url = "/settings/cost-centers/"
-
-    def test_it_shows_state_key_hint_seats_and_the_month(self, editor, integration, api):
-        work(integration)
-        DailyCostFactory(
-            cost_center=CostCenterFactory(name="Hetzner", provider="hetzner", currency="EUR"),
-            day=timezone.now().date(),
-            billed_cost=Decimal("12.34"),
-        )
-
-        page = editor.get(self.url).content.decode()
-
-        assert "€12.34" in page
-        assert integration.key_hint in page
-        assert f'<td class="num">{len(api.truth()["members"])}</td>' in page
-        assert ">Active</span>" in page
-        assert editor.get(integration.cost_center.get_absolute_url()).status_code == 200
-
-    def test_ten_cost_centers_take_as_many_queries_as_one(self, editor):
-        def make(n: int) -> None:
-            center = CostCenterFactory(name=f"Cursor {n}", status=CostCenter.Status.CONNECTING)
-            made = Integration.objects.create(cost_center=center, provider="cursor", key_hint="…abcd")
-            Stream.objects.create(integration=made, name="usage", due_at=NOW, backfill_target=TARGET)
-            DailyCostFactory(cost_center=center, day=timezone.now().date())
-
-        make(0)
-        editor.get(self.url)
-        with CaptureQueriesContext(connection) as one:
-            editor.get(self.url)
-        for n in range(1, 10):
-            make(n)
-        with CaptureQueriesContext(connection) as ten:
-            editor.get(self.url)
-
-        assert len(ten) == len(one)
-
-    def test_connect_now_is_offered_to_those_who_may(self, client, editor):
-        assert "Connect Now" in editor.get(self.url).content.decode()
-
-        client.force_login(UserFactory(role="Viewer"))
-        page = client.get(self.url).content.decode()
-        assert "Connect Now" not in page
-        assert "Nothing is connected yet." in page

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from costcenters.models import CostCenter
 from integrations.models import SyncRun
 from integrations.progress import History
+from integrations.purge import PurgeProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,10 @@ OUTCOME_TONES = {
 }
 
 
-def status_badge(center: CostCenter, history: History | None) -> Badge:
-    """While history is loaded, with how much of it is there."""
+def status_badge(center: CostCenter, history: History | None, purge: PurgeProgress | None = None) -> Badge:
+    """While history is loaded or deleted, with how much of it is there or gone."""
+    if purge is not None:
+        return Badge(f"Deleting history, {purge.percent} %", "warn")
     status = CostCenter.Status(center.status)
     text = str(status.label)
     if status == CostCenter.Status.CONNECTING and history is not None:
