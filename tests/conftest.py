@@ -114,3 +114,15 @@ def pytest_make_collect_report(
 
 def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
     return report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr or "")
+
+
+@pytest.fixture(autouse=True)
+def roles(request: pytest.FixtureRequest) -> None:
+    """The groups that a migration made: a test with real transactions leaves an empty database to the next one."""
+    if request.node.get_closest_marker("django_db") or "live_server" in request.fixturenames:
+        # Models can be imported only when Django is set up, which is after this file is read.
+        from tests.factories import role_group
+
+        request.getfixturevalue("db")
+        for name in ("Viewer", "Editor", "Admin"):
+            role_group(name)
