@@ -99,7 +99,7 @@ def test_example_lines_can_be_renamed_and_nothing_else(editor):
     assert "Rename" in page
     for absent in ("Sync now", "Update the key", "Change the seat price", "Read days again"):
         assert absent not in page
-    assert "not offered yet" in page
+    assert "no connection to remove" in page
 
 
 def test_names_are_escaped(editor, integration):

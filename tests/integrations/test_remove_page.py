@@ -168,5 +168,5 @@ def test_lines_without_a_provider_are_not_offered_for_removal(admin):
         admin.get(address),
         admin.post(address, {"history": "delete", "typed_name": "AWS (example)"}),
     ):
-        assert "not offered yet" in response.content.decode()
+        assert "no connection to remove" in response.content.decode()
     assert CostCenter.objects.get() == center
