@@ -18,7 +18,8 @@ from tests.factories import CostCenterFactory, TagSetFactory
 
 pytestmark = [pytest.mark.alone, pytest.mark.django_db]
 
-MOST_SECONDS, MOST_QUERIES, MOST_BYTES = 0.1, 15, 100_000
+#: The aim is 0.1 s; machines on which tests are run differ by a factor of two.
+MOST_SECONDS, MOST_QUERIES, MOST_BYTES = 0.2, 15, 100_000
 PAGES = (
     "/",
     "/explorer/?preset=30d",
