@@ -23,9 +23,8 @@ class ConnectionActions(admin.ModelAdmin):  # type: ignore[type-arg]
     """Sync now, test, pause and resume; each chosen row answers with a message of its own."""
 
     actions = ("sync_now", "test_connection", "pause", "resume")
-
-    def connections_of(self, queryset: QuerySet[Any]) -> QuerySet[Integration]:
-        raise NotImplementedError
+    #: By which field of Integration the rows of this list are found.
+    found_by = "pk"
 
     def has_connect_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm(CONNECT_COST_CENTERS))
@@ -67,7 +66,8 @@ class ConnectionActions(admin.ModelAdmin):  # type: ignore[type-arg]
         self._each(request, queryset, go_on)
 
     def _each(self, request: HttpRequest, queryset: QuerySet[Any], act: Callable[[Integration], str]) -> None:
-        found = list(self.connections_of(queryset).select_related("cost_center").order_by("pk"))
+        chosen = Integration.objects.filter(**{f"{self.found_by}__in": queryset.order_by().values("pk")})
+        found = list(chosen.select_related("cost_center").order_by("pk"))
         if not found:
             self.message_user(
                 request, "None of these is read from a provider: there is no connection.", messages.WARNING

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html_join
@@ -32,9 +31,6 @@ class IntegrationAdmin(ConnectionActions):
         *("cost_center_link", "provider", "status", "attention", "key_hint", "api_url", "connected_by"),
         *("created_at", "set_up_at", "ledgers"),
     )
-
-    def connections_of(self, queryset: QuerySet[Any]) -> QuerySet[Integration]:
-        return queryset
 
     @admin.display(description="Status", ordering="cost_center__status")
     def status(self, integration: Integration) -> str:

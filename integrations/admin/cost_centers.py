@@ -7,7 +7,6 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
-from django.db.models import QuerySet
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -70,6 +69,7 @@ class SeatPriceInline(admin.TabularInline):  # type: ignore[type-arg]
 
 @admin.register(CostCenter)
 class CostCenterAdmin(ConnectionActions):
+    found_by = "cost_center"
     list_display = (
         *("name", "provider", "status", "currency", "connection", "connected_on", "complete_through"),
     )
@@ -83,9 +83,6 @@ class CostCenterAdmin(ConnectionActions):
     )
     readonly_fields = fields[1:]
     inlines = (SeatPriceInline,)
-
-    def connections_of(self, queryset: QuerySet[Any]) -> QuerySet[Integration]:
-        return Integration.objects.filter(cost_center__in=queryset)
 
     @admin.display(description="Connection")
     def connection(self, center: CostCenter) -> SafeString | str:
