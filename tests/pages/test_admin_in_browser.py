@@ -13,7 +13,7 @@ import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
 from django.urls import reverse
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from costcenters.models import SeatPrice
 from finops.models import NotificationSetting
@@ -102,16 +102,16 @@ def _request_of(username: str) -> Any:
 def test_filters_and_search_narrow_a_list(inside, filled):
     UserFactory(role="Editor", username="kim")
     visit(inside, address(User, "changelist"))
-    assert inside.locator("#result_list tbody tr").count() == 3
+    expect(inside.locator("#result_list tbody tr")).to_have_count(3)
     inside.fill("#searchbar", "kim")
     inside.keyboard.press("Enter")
     inside.wait_for_url("**q=kim**")
-    assert inside.locator("#result_list tbody tr").count() == 1
+    expect(inside.locator("#result_list tbody tr")).to_have_count(1)
     visit(inside, address(User, "changelist"))
     inside.locator("#changelist-filter").get_by_role("link", name="Viewer").click()
     inside.wait_for_url("**groups__id__exact=**")
-    assert "rin" in inside.locator("#result_list").inner_text()
-    assert "kim" not in inside.locator("#result_list").inner_text()
+    expect(inside.locator("#result_list")).to_contain_text("rin")
+    expect(inside.locator("#result_list")).not_to_contain_text("kim")
     assert inside.evaluate("window.violations") == []
 
 
@@ -152,7 +152,7 @@ def test_a_person_is_found_by_typing_their_name(inside, filled):
 def test_actions_count_what_is_selected(inside, filled):
     visit(inside, address(User, "changelist"))
     inside.locator("#action-toggle").click()
-    assert "of 2 selected" in inside.locator(".action-counter").inner_text()
+    expect(inside.locator(".action-counter")).to_contain_text("of 2 selected")
     assert inside.evaluate("window.violations") == []
 
 
@@ -191,8 +191,8 @@ def test_the_theme_is_switched_and_kept(inside):
 def test_the_side_bar_folds_and_filters(inside):
     visit(inside, address(User, "changelist"))
     inside.fill("#nav-filter", "token")
-    assert inside.locator("#nav-sidebar tr.model-apitoken").is_visible()
-    assert not inside.locator("#nav-sidebar tr.model-user").is_visible()
+    expect(inside.locator("#nav-sidebar tr.model-apitoken")).to_be_visible()
+    expect(inside.locator("#nav-sidebar tr.model-user")).to_be_hidden()
     inside.locator("#toggle-nav-sidebar").click()
     assert inside.evaluate("window.violations") == []
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from finops.audit_log import record
 from tests.factories import CostCenterFactory, SavedViewFactory, UserFactory
@@ -33,24 +33,24 @@ def history(admin: Any) -> None:
 def test_an_admin_filters_pages_and_downloads(page, history, tmp_path):
     page.goto("/settings/cost-centers/")
     page.get_by_role("link", name="Audit log").click()
-    assert page.locator(".audit-log tbody tr").count() == 50
+    expect(page.locator(".audit-log tbody tr")).to_have_count(50)
 
     page.get_by_role("link", name="Older →").click()
-    assert page.get_by_role("link", name="← Newer").is_visible()
-    assert "read again, time 0" in page.locator(".audit-log").inner_text()
+    expect(page.get_by_role("link", name="← Newer")).to_be_visible()
+    expect(page.locator(".audit-log")).to_contain_text("read again, time 0")
 
     page.get_by_label("Kind").select_option("Saved view")
     page.get_by_role("button", name="Show").click()
     rows = page.locator(".audit-log tbody tr")
-    assert rows.count() == 1
-    assert "added the saved view A view" in rows.inner_text()
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("added the saved view A view")
     with page.expect_download() as download:
         page.get_by_role("link", name="CSV").click()
     lines = Path(download.value.path()).read_text().splitlines()
     assert len(lines) == 2
     assert "A view" in lines[1]
     page.get_by_role("link", name="Clear").click()
-    assert page.locator(".audit-log tbody tr").count() == 50
+    expect(page.locator(".audit-log tbody tr")).to_have_count(50)
 
 
 def test_the_object_leads_to_its_page(page, history):

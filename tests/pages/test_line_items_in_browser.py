@@ -93,6 +93,7 @@ def test_the_list_is_walked_to_its_end_and_back(page, logged_in, bill):
     expect(page.get_by_role("link", name="Newer")).to_have_count(0)
 
     page.get_by_role("link", name="Back to the explorer").click()
+    page.wait_for_url("**/explorer/?**")
     assert urlsplit(page.url).path == "/explorer/"
     assert parse_qs(urlsplit(page.url).query) == {
         "preset": ["7d"],
