@@ -81,7 +81,7 @@ def replace_window(
         if touched:
             try:
                 _delete(removed)
-                _insert(window.cost_center_id, added)
+                _insert(window, added)
                 _roll_up(window.cost_center_id, sorted(touched), window.charge_types)
             except (DataError, OperationalError, OverflowError) as error:
                 if explanation := _explanation(error):
@@ -251,17 +251,19 @@ def _delete(identities: list[int]) -> None:
             cursor.executemany(f"DELETE FROM {LINE_ITEMS} WHERE id = %s", [(one,) for one in identities])  # noqa: S608
 
 
-def _insert(cost_center_id: int, rows: list[Row]) -> None:
-    writer: Callable[[int, list[Row]], None] = _copy if connection.vendor == "postgresql" else _executemany
+def _insert(window: Window, rows: list[Row]) -> None:
+    writer: Callable[[Window, list[Row]], None] = _copy if connection.vendor == "postgresql" else _executemany
     if rows:
-        writer(cost_center_id, rows)
+        writer(window, rows)
 
 
-def _executemany(cost_center_id: int, rows: list[Row]) -> None:
+def _executemany(window: Window, rows: list[Row]) -> None:
     places = ", ".join(["%s"] * len(COLUMNS))
+    statement = "NULL" if window.statement_id is None else str(int(window.statement_id))
     with connection.cursor() as cursor:
         cursor.executemany(
-            f"INSERT INTO {LINE_ITEMS} (cost_center_id, {_QUOTED}) VALUES ({int(cost_center_id)}, {places})",  # noqa: S608
+            f"INSERT INTO {LINE_ITEMS} (cost_center_id, statement_id, {_QUOTED}) "  # noqa: S608
+            f"VALUES ({int(window.cost_center_id)}, {statement}, {places})",
             rows,
         )
 
@@ -269,18 +271,19 @@ def _executemany(cost_center_id: int, rows: list[Row]) -> None:
 COPY_BLOCK = 2000
 
 
-def _copy(cost_center_id: int, rows: list[Row]) -> None:
+def _copy(window: Window, rows: list[Row]) -> None:
     # CSV written by the standard library is the fastest way to spell a COPY; \N stands for NULL.
     texts = ", ".join(f'"{name}"' for name in LIMITS)
     options = f"FORMAT csv, NULL '\\N', FORCE_NOT_NULL ({texts})"
-    statement = f"COPY {LINE_ITEMS} (cost_center_id, {_QUOTED}) FROM STDIN WITH ({options})"
+    statement = f"COPY {LINE_ITEMS} (cost_center_id, statement_id, {_QUOTED}) FROM STDIN WITH ({options})"
+    constants = (window.cost_center_id, r"\N" if window.statement_id is None else window.statement_id)
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         for begin in range(0, len(rows), COPY_BLOCK):
             block = io.StringIO(newline="")
             # Ending in CRLF, the writer quotes a lone carriage return too, which COPY would refuse.
             csv.writer(block, lineterminator="\r\n").writerows(
                 [
-                    (cost_center_id, *row[:-2], r"\N" if row[-2] is None else row[-2], row[-1])
+                    (*constants, *row[:-2], r"\N" if row[-2] is None else row[-2], row[-1])
                     for row in rows[begin : begin + COPY_BLOCK]
                 ]
             )

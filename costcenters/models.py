@@ -122,6 +122,44 @@ class CostRow(models.Model):
         abstract = True
 
 
+class Statement(models.Model):
+    """The bill of one billing account for one billing period, as last delivered: what a FOCUS delivery replaces."""
+
+    cost_center = models.ForeignKey(CostCenter, on_delete=models.CASCADE, related_name="statements")
+    billing_account = models.CharField(max_length=200, blank=True, help_text="The provider's id of it.")
+    billing_account_name = models.CharField(max_length=200, blank=True)
+    period_start = models.DateTimeField()
+    period_end = models.DateTimeField(help_text="Exclusive.")
+
+    class Meta:
+        ordering = ["-period_start", "billing_account"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["cost_center", "billing_account", "period_start"], name="statement_unit"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.period_start:%Y-%m} {self.billing_account_name or self.billing_account}".strip()
+
+
+class StatementDay(models.Model):
+    """What a statement holds of one UTC day, so that a day delivered again unchanged is not written again."""
+
+    statement = models.ForeignKey(Statement, on_delete=models.CASCADE, related_name="days", db_index=False)
+    day = models.DateField(help_text="UTC day; corrections may lie outside the billing period.")
+    line_items = models.BigIntegerField()
+    billed_cost = AmountField()
+    digest = models.CharField(max_length=32, help_text="Of the day's lines, in any order; hexadecimal.")
+
+    class Meta:
+        ordering = ["day"]
+        constraints = [models.UniqueConstraint(fields=["statement", "day"], name="statement_day")]
+
+    def __str__(self) -> str:
+        return f"{self.statement} {self.day}"
+
+
 class CostLineItem(CostRow):
     """One charge. Written only by `costcenters.line_items`, in whole windows; never edited."""
 
@@ -140,6 +178,17 @@ class CostLineItem(CostRow):
         TagSet, null=True, blank=True, on_delete=models.PROTECT, db_index=False, related_name="+"
     )
     details = models.JSONField(default=dict, blank=True)
+    #: Without index or constraint: a statement's lines are found by cost center and instant, and go with those.
+    statement = models.ForeignKey(
+        Statement,
+        null=True,
+        blank=True,
+        on_delete=models.DO_NOTHING,
+        db_index=False,
+        db_constraint=False,
+        related_name="+",
+        help_text="Of lines that came in FOCUS deliveries.",
+    )
 
     class Meta:
         indexes = [models.Index(fields=["cost_center", "started_at"], name="line_item_window")]

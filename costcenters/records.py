@@ -50,13 +50,14 @@ class LineItem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What a replacement covers: `[start, end)` in UTC, of a cost center, some charge types, one account or all."""
+    """What a replacement covers: `[start, end)` in UTC, of a cost center and some charge types, one statement's lines
+    or (None) those of no statement."""
 
     cost_center_id: int
     start: datetime
     end: datetime
     charge_types: tuple[str, ...]
-    account: str | None = None
+    statement_id: int | None = None
 
     def condition(self) -> tuple[str, list[Any]]:
         """SQL and its parameters."""
@@ -70,9 +71,11 @@ class Window:
             instant_text(self.end),
             *self.charge_types,
         ]
-        if self.account is not None:
-            sql += " AND account = %s"
-            parameters.append(self.account)
+        if self.statement_id is None:
+            sql += " AND statement_id IS NULL"
+        else:
+            sql += " AND statement_id = %s"
+            parameters.append(self.statement_id)
         return sql, parameters
 
 
@@ -136,16 +139,12 @@ Row = tuple[Any, ...]
 def rows_of(window: Window, items: Sequence[LineItem]) -> list[Row]:
     """The items as rows; their tag sets are stored where they are new. WindowError when one does not fit."""
     tag_sets = _tag_set_ids({item.tags for item in items if item.tags})
-    start, end, charge_types, account = window.start, window.end, window.charge_types, window.account
+    start, end, charge_types = window.start, window.end, window.charge_types
     rows: list[Row] = []
     for item in items:
         if not (start <= item.started_at < end) or item.charge_type not in charge_types:
             raise WindowError(
                 f"A line item of {item.started_at} ({item.charge_type}) lies outside the window it replaces."
-            )
-        if account is not None and item.account != account:
-            raise WindowError(
-                f"A line item of account {item.account!r} lies outside the window of {account!r}."
             )
         instant = instant_text(item.started_at)
         # The order of LineItem's fields is that of COLUMNS, after the day.

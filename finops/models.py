@@ -59,6 +59,8 @@ class NotificationSetting(models.Model):
     key_refused = models.BooleanField(default=True)
     sync_failing = models.BooleanField(default=True)
     recovered = models.BooleanField(default=True)
+    delivery_stuck = models.BooleanField(default=True)
+    renewal_ahead = models.BooleanField(default=True)
     every_cost_center = models.BooleanField(
         default=False, help_text="Also of cost centers that somebody else connected."
     )

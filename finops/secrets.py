@@ -113,7 +113,7 @@ class EncryptedSecretsField(models.TextField):  # type: ignore[type-arg]
         return SealedSecrets(value) if value else None
 
     def get_prep_value(self, value: Any) -> str | None:
-        if not value:
+        if value is None:
             return None
         if isinstance(value, SealedSecrets):
             return value.token

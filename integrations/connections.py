@@ -17,7 +17,7 @@ from finops.secrets import Secrets, fingerprints, hint
 from integrations import notices, purge, tasks, windows
 from integrations.claims import end_claims
 from integrations.errors import KeyRefused, ProviderError, Refusal
-from integrations.http import ApiClient, Runtime, ShortGuard
+from integrations.http import Runtime, ShortGuard
 from integrations.models import Integration, Member, Stream
 from integrations.providers import PROVIDERS
 from integrations.providers.base import Provider, RecordKind, Verified
@@ -57,14 +57,8 @@ def verify(
         read_seconds=min(runtime.read_seconds, VERIFY_SECONDS / 2),
     )
     guard = ShortGuard(runtime, patience=VERIFY_SECONDS)
-    with ApiClient(
-        base_url=api_url,
-        auth=provider.auth(credentials),
-        provider_name=provider.name,
-        runtime=runtime,
-        guard=guard,
-    ) as client:
-        return provider.verify(client, runtime.clock()), guard.asked
+    with provider.open(credentials, api_url=api_url, runtime=runtime, guard=guard) as source:
+        return provider.verify(source, runtime.clock()), guard.asked
 
 
 @sensitive_variables()

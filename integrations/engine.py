@@ -24,7 +24,7 @@ from integrations.errors import (
     ProviderError,
     Unreachable,
 )
-from integrations.http import ApiClient, Runtime
+from integrations.http import Runtime
 from integrations.models import HEALTHY, Stream, SyncRun
 from integrations.providers.base import RecordKind
 from integrations.readers import READERS
@@ -117,14 +117,10 @@ def _read(session: Session) -> None:
     sealed = session.integration.credentials
     if sealed is None:
         raise KeyRefused("There is no key any more: the connection was removed.")
-    with ApiClient(
-        base_url=session.integration.api_url,
-        auth=session.provider.auth(sealed.open()),
-        provider_name=session.provider.name,
-        runtime=session.runtime,
-        guard=session.claim,
-    ) as client:
-        session.client = client
+    with session.provider.open(
+        sealed.open(), api_url=session.integration.api_url, runtime=session.runtime, guard=session.claim
+    ) as source:
+        session.source = source
         READERS[session.spec.kind](session)
 
 

@@ -208,6 +208,8 @@ class Notice(models.Model):
         KEY_REFUSED = "key refused", "Key refused"
         FAILING = "failing", "Failing for a day"
         RECOVERED = "recovered", "Recovered"
+        DELIVERY = "delivery", "A delivery waits or was refused"
+        RENEWAL = "renewal", "A renewal is near"
 
     integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="notices")
     user = models.ForeignKey(
@@ -217,6 +219,9 @@ class Notice(models.Model):
         on_delete=models.CASCADE,
         related_name="+",
         help_text="Empty until it is known who is to be told.",
+    )
+    subscription = models.ForeignKey(
+        "Subscription", null=True, blank=True, on_delete=models.CASCADE, related_name="+"
     )
     event = models.CharField(max_length=20, choices=Event)
     text = models.TextField(blank=True)
@@ -310,11 +315,27 @@ class Subscription(models.Model):
     price = AmountField(help_text="Per seat and period, or the flat fee of a period when there are no seats.")
     period = models.CharField(max_length=10, choices=Period, default=Period.MONTHLY)
     currency = models.CharField(max_length=3, default="USD", validators=[validate_currency])
-    starts_on = models.DateField()
-    renews_on = models.DateField(null=True, blank=True)
-    ends_on = models.DateField(null=True, blank=True)
+    starts_on = models.DateField(help_text="First UTC day that is paid for.")
+    renews_on = models.DateField(
+        null=True, blank=True, help_text="When the contract renews, to be reminded of."
+    )
+    ends_on = models.DateField(null=True, blank=True, help_text="Last UTC day; empty while it goes on.")
     owner = models.CharField(max_length=254, blank=True)
     tags = models.JSONField(default=dict, blank=True)
+    seats_of = models.ForeignKey(
+        CostCenter,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="The Cursor cost center whose seats are typed here, in place of an estimate.",
+    )
+    remind_days = models.PositiveSmallIntegerField(
+        default=14, help_text="So many days before a renewal its owner is told; 0: never."
+    )
+    reminded_of = models.DateField(
+        null=True, blank=True, editable=False, help_text="The renewal that was told of."
+    )
 
     class Meta:
         ordering = ["name"]
@@ -329,11 +350,29 @@ class Subscription(models.Model):
         return self.name
 
 
+class SubscriptionSeats(models.Model):
+    """How many seats a subscription has from a UTC day on. Before the first change it has `Subscription.seats`."""
+
+    subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="seat_changes")
+    seats = models.PositiveIntegerField()
+    effective_from = models.DateField()
+
+    class Meta:
+        ordering = ["effective_from"]
+        constraints = [
+            models.UniqueConstraint(fields=["subscription", "effective_from"], name="subscription_seats_day")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.seats} seats from {self.effective_from}"
+
+
 class ImportedFile(models.Model):
-    """A file of a FOCUS delivery and what became of it."""
+    """A file of a FOCUS delivery and what became of it. The files of one delivery have its name in common."""
 
     class State(models.TextChoices):
         FOUND = "found", "Found"
+        ASKS = "asks", "Waits for a person"
         IMPORTED = "imported", "Imported"
         SUPERSEDED = "superseded", "Replaced by a later delivery"
         REFUSED = "refused", "Refused"
@@ -341,10 +380,17 @@ class ImportedFile(models.Model):
     integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="files")
     location = models.CharField(max_length=500)
     version = models.CharField(max_length=200, help_text="ETag, or size and modification time.")
+    size = models.PositiveBigIntegerField(default=0, help_text="Bytes.")
     delivery = models.CharField(max_length=64, blank=True)
     state = models.CharField(max_length=12, choices=State, default=State.FOUND)
     rows = models.PositiveBigIntegerField(default=0)
     message = models.TextField(blank=True)
+    is_confirmed = models.BooleanField(
+        default=False, help_text="Somebody has answered yes to what its delivery asks."
+    )
+    uploaded_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     seen_at = models.DateTimeField()
     imported_at = models.DateTimeField(null=True, blank=True)
 

@@ -126,7 +126,7 @@ class LineItemReader:
         for walk in range(WALKS):
             if walk:
                 self.claim.wait(min(2.0**walk / 4, 5.0))
-            pages: Iterator[Page] = self.provider.fetch(self.spec.name, span, self.session.client)
+            pages: Iterator[Page] = self.provider.fetch(self.spec.name, span, self.session.source)
             records: list[LineItem] = []
             notes: Counter[str] = Counter()
             announced = -1
@@ -228,7 +228,7 @@ def _records(session: Session, span: Span) -> list[object]:
     session.open_run(span)
     return [
         record
-        for page in session.provider.fetch(session.spec.name, span, session.client)
+        for page in session.provider.fetch(session.spec.name, span, session.source)
         for record in page.records
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import transaction
 
@@ -13,7 +14,6 @@ from costcenters.records import Change
 from finops import logs
 from finops.money import units_from_nanos
 from integrations.claims import Claim
-from integrations.http import ApiClient
 from integrations.models import Integration, Stream, SyncRun
 from integrations.providers.base import Provider, Span, StreamSpec
 
@@ -60,7 +60,7 @@ class Session:
         self.spec: StreamSpec = next(spec for spec in provider.streams if spec.name == self.stream.name)
         self.result = Result(stream=self.spec.name)
         #: Set before anything is read.
-        self.client: ApiClient
+        self.source: Any
         self._run: SyncRun | None = None
 
     def open_run(self, span: Span) -> None:

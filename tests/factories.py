@@ -11,7 +11,7 @@ import factory
 from django.contrib.auth.models import Group, Permission, User
 from factory.django import DjangoModelFactory
 
-from costcenters.models import ChargeType, CostCenter, DailyCost, SavedView, TagSet
+from costcenters.models import ChargeType, CostCenter, DailyCost, SavedView, Statement, TagSet
 from integrations.models import Integration, Member, Stream, SyncRun
 
 PASSWORD = "correct horse battery"
@@ -58,6 +58,18 @@ class CostCenterFactory(DjangoModelFactory[CostCenter]):
     status = CostCenter.Status.ACTIVE
     connected_on = date(2026, 1, 1)
     complete_through = datetime(2026, 11, 21, 14, tzinfo=UTC)
+
+
+class StatementFactory(DjangoModelFactory[Statement]):
+    """October's bill of one billing account."""
+
+    class Meta:
+        model = Statement
+
+    cost_center = factory.SubFactory(CostCenterFactory)
+    billing_account = factory.Sequence(lambda n: f"account-{n}")
+    period_start = datetime(2026, 10, 1, tzinfo=UTC)
+    period_end = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 class TagSetFactory(DjangoModelFactory[TagSet]):

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from django import forms
 
 from costcenters.records import LineItem
-from integrations.http import ApiClient
+from integrations.http import ApiClient, Guard, Runtime
 
 
 class RecordKind(Enum):
-    """The three kinds of records; the engine has one generic writer for each."""
+    """What a stream holds; the engine has one generic reader for each kind.
+
+    The first three are records of `Provider.fetch`. A stream of deliveries is FOCUS files; one of subscriptions is
+    computed from what people typed.
+    """
 
     LINE_ITEM = "line item"
     MEMBER = "member"
     PERIOD_TOTAL = "period total"
+    DELIVERY = "delivery"
+    SUBSCRIPTION = "subscription"
 
 
 class Member(NamedTuple):
@@ -102,7 +110,7 @@ class Verified:
 
 
 #: Fields of every connect form; whatever else a provider's form holds is a credential.
-COMMON_FIELDS = ("name", "monthly_seat_price")
+COMMON_FIELDS = ("name", "monthly_seat_price", "currency")
 
 
 def credential_names(form: type[forms.Form] | forms.Form) -> list[str]:
@@ -121,34 +129,58 @@ def identity(value: object) -> str:
     return "" if text == "null" else text
 
 
-class Provider(Protocol):
-    """One folder below `integrations/providers/`."""
+class Provider(ABC):
+    """One folder below `integrations/providers/`. What has a default here suits a JSON API with one key."""
 
     slug: str
     name: str
+    #: What its seat lines call the service.
     service: str
+    #: Whether people connect it on a form of its own, from a tile in the settings.
+    is_connectable: bool = True
 
     @property
-    def api_url(self) -> str: ...
+    def api_url(self) -> str:
+        """Where it answers, stored on a connection when that is made."""
+        return ""
 
     @property
+    @abstractmethod
     def streams(self) -> tuple[StreamSpec, ...]: ...
 
     @property
+    @abstractmethod
     def form(self) -> type[forms.Form]:
-        """The connect form; its fields other than `name` and `monthly_seat_price` are the credentials."""
+        """The connect form; its fields other than COMMON_FIELDS are the credentials."""
+
+    @abstractmethod
+    def secret(self, credentials: Mapping[str, str]) -> str:
+        """The credential by which a connection is recognised (hint and fingerprint); empty for none."""
 
     def auth(self, credentials: Mapping[str, str]) -> tuple[str, str]:
         """HTTP Basic user and password."""
+        return self.secret(credentials), ""
 
-    def secret(self, credentials: Mapping[str, str]) -> str:
-        """The credential by which a connection is recognised (hint and fingerprint)."""
+    def open(
+        self, credentials: Mapping[str, str], *, api_url: str, runtime: Runtime, guard: Guard
+    ) -> AbstractContextManager[Any]:
+        """What `verify` and `fetch` read from, held open while one stream is worked on."""
+        return ApiClient(
+            base_url=api_url,
+            auth=self.auth(credentials),
+            provider_name=self.name,
+            runtime=runtime,
+            guard=guard,
+        )
 
     def requests_per_minute(self, path: str) -> int | None:
         """The documented or configured limit of an endpoint; None for no limit."""
+        return None
 
-    def verify(self, client: ApiClient, now: datetime) -> Verified:
-        """Check the key with the cheapest reads. Raises KeyRefused, Unreachable or ContractBroken."""
+    @abstractmethod
+    def verify(self, source: Any, now: datetime) -> Verified:
+        """Check the credentials with the cheapest reads. Raises KeyRefused, Unreachable or ContractBroken."""
 
-    def fetch(self, stream: str, span: Span, client: ApiClient) -> Iterator[Page]:
+    @abstractmethod
+    def fetch(self, stream: str, span: Span, source: Any) -> Iterator[Page]:
         """The pages of one span, first to last."""

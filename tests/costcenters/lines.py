@@ -40,8 +40,8 @@ def item(hours=1, **changes) -> LineItem:
     return LineItem(**(given | changes))
 
 
-def window(center, *, start=START, end=END, charge_types=("usage",), account=None):
-    return Window(center.pk, start, end, charge_types, account)
+def window(center, *, start=START, end=END, charge_types=("usage",), statement_id=None):
+    return Window(center.pk, start, end, charge_types, statement_id)
 
 
 def ids(**condition):

@@ -21,7 +21,7 @@ from tests.costcenters.lines import (
     users,
     window,
 )
-from tests.factories import CostCenterFactory
+from tests.factories import CostCenterFactory, StatementFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -169,17 +169,15 @@ def test_identical_twins_are_all_kept_and_counted(center):
         item(started_at=START - timedelta(microseconds=1), account="a-1"),
         item(started_at=END, account="a-1"),
         item(charge_type="seat", account="a-1"),
-        item(account="a-2"),
-        item(account=""),
     ],
-    ids=["before", "at the end", "charge type", "account", "no account"],
+    ids=["before", "at the end", "charge type"],
 )
 def test_an_item_outside_the_window_is_refused_and_nothing_is_written(stranger, center):
-    replace_window(window(center, account="a-1"), [item(account="a-1")])
+    replace_window(window(center), [item(account="a-1")])
     before = everything()
 
     with pytest.raises(WindowError, match="outside the window"):
-        replace_window(window(center, account="a-1"), [item(2, account="a-1"), stranger])
+        replace_window(window(center), [item(2, account="a-1"), stranger])
 
     assert everything() == before
 
@@ -194,21 +192,26 @@ def test_the_window_is_closed_at_its_start_and_open_at_its_end(center):
     assert_roll_up_equals_lines()
 
 
-def test_a_window_of_one_account_leaves_the_others_rows(center):
-    replace_window(window(center), [item(account="a-1"), item(account="a-2"), item(account="")])
-    others = ids(account__in=["a-2", ""])
+def test_a_window_of_one_statement_leaves_the_others_rows_and_those_of_none(center):
+    mine, other = (StatementFactory(cost_center=center, billing_account=name) for name in ("a-1", "a-2"))
+    for statement_id in (None, mine.pk, other.pk):
+        replace_window(window(center, statement_id=statement_id), [item()])
+    others = set(CostLineItem.objects.exclude(statement=mine).values_list("pk", flat=True))
 
-    change = replace_window(window(center, account="a-1"), [item(2, account="a-1", user="x")])
+    change = replace_window(window(center, statement_id=mine.pk), [item(2, user="x")])
 
     assert (change.added, change.removed, change.amount_before) == (1, 1, 1_000_000_001)
-    assert ids(account__in=["a-2", ""]) == others
+    assert {line.pk for line in CostLineItem.objects.all() if line.statement_id != mine.pk} == others
+    assert CostLineItem.objects.get(user="x").statement_id == mine.pk
     assert_roll_up_equals_lines()
 
 
-def test_the_account_of_no_name_is_an_account_too(center):
-    replace_window(window(center), [item(account="a-1"), item(account="")])
-    replace_window(window(center, account=""), [])
-    assert list(CostLineItem.objects.values_list("account", flat=True)) == ["a-1"]
+def test_a_window_of_no_statement_leaves_the_rows_of_statements(center):
+    statement = StatementFactory(cost_center=center)
+    replace_window(window(center), [item()])
+    replace_window(window(center, statement_id=statement.pk), [item(2)])
+    replace_window(window(center), [])
+    assert list(CostLineItem.objects.values_list("statement_id", flat=True)) == [statement.pk]
 
 
 def test_other_charge_types_and_cost_centers_of_the_same_days_are_untouched(center):

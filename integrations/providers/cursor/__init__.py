@@ -12,7 +12,7 @@ from costcenters.models import ChargeType
 from integrations import windows
 from integrations.errors import ContractBroken
 from integrations.http import ApiClient
-from integrations.providers.base import Page, RecordKind, Span, StreamSpec, Verified
+from integrations.providers.base import Page, Provider, RecordKind, Span, StreamSpec, Verified
 from integrations.providers.cursor.events import USAGE_PATH, ask_events, usage_pages
 from integrations.providers.cursor.forms import ConnectCursorForm
 from integrations.providers.cursor.team import MEMBERS_PATH, SPEND_PATH, read_members, read_spend
@@ -21,7 +21,7 @@ from integrations.providers.cursor.team import MEMBERS_PATH, SPEND_PATH, read_me
 USAGE_LIMIT, OTHER_LIMIT = 60, 20
 
 
-class Cursor:
+class Cursor(Provider):
     """The provider `cursor`."""
 
     slug = "cursor"
@@ -52,9 +52,6 @@ class Cursor:
     def form(self) -> type[forms.Form]:
         return ConnectCursorForm
 
-    def auth(self, credentials: Mapping[str, str]) -> tuple[str, str]:
-        return self.secret(credentials), ""
-
     def secret(self, credentials: Mapping[str, str]) -> str:
         return credentials["admin_api_key"]
 
@@ -64,20 +61,20 @@ class Cursor:
             return configured or None
         return USAGE_LIMIT if path == USAGE_PATH else OTHER_LIMIT
 
-    def verify(self, client: ApiClient, now: datetime) -> Verified:
-        members = read_members(client)
+    def verify(self, source: ApiClient, now: datetime) -> Verified:
+        members = read_members(source)
         hour = windows.floor_hour(now)
-        ask_events(client, Span(hour - timedelta(hours=1), hour), page=1, page_size=1)
+        ask_events(source, Span(hour - timedelta(hours=1), hour), page=1, page_size=1)
         return Verified(members=tuple(members))
 
-    def fetch(self, stream: str, span: Span, client: ApiClient) -> Iterator[Page]:
+    def fetch(self, stream: str, span: Span, source: ApiClient) -> Iterator[Page]:
         if stream == "usage":
-            yield from usage_pages(client, span)
+            yield from usage_pages(source, span)
         elif stream == "members":
-            members = read_members(client)
+            members = read_members(source)
             yield Page(records=members, total=len(members))
         elif stream == "spend":
-            totals = read_spend(client)
+            totals = read_spend(source)
             yield Page(records=totals, total=len(totals))
         else:
             raise ContractBroken(f"Cursor has no stream {stream!r}.")
