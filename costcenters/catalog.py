@@ -20,6 +20,11 @@ TAG_SETS_SAMPLED = 500
 #: A cost center whose data comes by the hour is late when it ends this long ago; one that comes by the day, whose
 #: data therefore ends at a midnight, when it ends that long ago.
 LATE_AFTER, LATE_AFTER_BY_DAY = timedelta(hours=3), timedelta(hours=36)
+#: Clouds deliver their bill as files, and every day of it a day or two late.
+FROM_FILES, LATE_AFTER_FROM_FILES = ("aws", "gcp", "azure", "focus_files"), timedelta(days=3)
+#: Files of which none came for so long, such as those of one old month that somebody uploaded, do not hold back what is
+#: said of all others: even a bill that is imported by hand once a month is newer.
+SILENT_AFTER = timedelta(days=45)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,8 @@ class Freshness:
     """How far the asked-for cost centers are complete.
 
     `complete_through`: all cost before this instant is in; None when nobody knows. `oldest` names the cost
-    center that sets it, `loading` those whose first load is not through, `stuck` those that need attention.
+    center that sets it, `loading` those whose first load is not through, `stuck` those that need attention, `silent`
+    those of whose files none came for so long that they are not counted.
     """
 
     complete_through: datetime | None
@@ -35,6 +41,7 @@ class Freshness:
     loading: tuple[str, ...]
     stuck: tuple[str, ...]
     is_late: bool
+    silent: tuple[str, ...] = ()
 
     def complete_before(self, now: datetime) -> datetime:
         """Cost from this instant on may still come in: what is complete ends at `now` at the latest."""
@@ -61,6 +68,7 @@ class Freshness:
             parts.append(f"{self.oldest} is the one that reaches least far.")
         parts += [f"{name} is still loading its history." for name in self.loading]
         parts += [f"{name} needs attention and is not counted here." for name in self.stuck]
+        parts += [f"{name} has had no file for weeks and is not counted here." for name in self.silent]
         return " ".join(parts)
 
 
@@ -75,19 +83,32 @@ def freshness(cost_centers: Iterable[CostCenter], now: datetime) -> Freshness:
         or [c for c in reached if c.status == status.NEEDS_ATTENTION]
         or reached
     )
-    known = [(c.complete_through, c.name) for c in counted if c.complete_through is not None]
-    through, oldest = min(known, default=(None, ""))
+    silent = [c for c in counted if _is_silent(c, now)]
+    if len(silent) < len(counted):
+        counted = [c for c in counted if c not in silent]
+    else:
+        silent = []
+    known = [(c.complete_through, c.name, c.provider) for c in counted if c.complete_through is not None]
+    through, oldest, _ = min(known, default=(None, "", ""))
     return Freshness(
         complete_through=through,
         oldest=oldest,
         loading=tuple(c.name for c in cost_centers if c.status == status.CONNECTING),
         stuck=tuple(c.name for c in cost_centers if c.status == status.NEEDS_ATTENTION),
-        is_late=any(is_late(reached, now) for reached, _ in known),
+        is_late=any(is_late(reached, now, provider) for reached, _, provider in known),
+        silent=tuple(c.name for c in silent),
     )
 
 
-def is_late(through: datetime, now: datetime) -> bool:
-    """Whether data complete through then should have been followed by more."""
+def _is_silent(center: CostCenter, now: datetime) -> bool:
+    through = center.complete_through
+    return center.provider in FROM_FILES and through is not None and now - through > SILENT_AFTER
+
+
+def is_late(through: datetime, now: datetime, provider: str) -> bool:
+    """Whether a provider's data complete through then should have been followed by more."""
+    if provider in FROM_FILES:
+        return now - through > LATE_AFTER_FROM_FILES
     by_day = not (through.hour or through.minute)
     return now - through > (LATE_AFTER_BY_DAY if by_day else LATE_AFTER)
 

@@ -1,15 +1,15 @@
 """The only writer of line items and of the roll-up: a window is replaced whole, or not touched at all.
 
+A window is held in memory; a day of a statement, which FOCUS files bring, is written in blocks (`replace_day`).
+
 The work is done with plain SQL over text rows (COPY on PostgreSQL, `executemany` on SQLite): model instances alone
 would cost more than everything else on the ingest path.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -18,16 +18,17 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.db.utils import DatabaseError, DataError, OperationalError
 
-from costcenters.models import CostLineItem, DailyCost
+from costcenters.insertion import LINE_ITEMS, Insertion
+from costcenters.models import ChargeType, CostLineItem, DailyCost, Statement, StatementDay
 from costcenters.records import (
     BILLED,
     COLUMNS,
     DAY,
-    LIMITS,
     STARTED_AT,
     Change,
     LineItem,
     Row,
+    TagSetIds,
     Window,
     WindowError,
     digest_of,
@@ -35,6 +36,7 @@ from costcenters.records import (
     respelled,
     rows_of,
     stored_instant_text,
+    stored_rows,
 )
 
 
@@ -81,7 +83,8 @@ def replace_window(
         if touched:
             try:
                 _delete(removed)
-                _insert(window, added)
+                with Insertion(window.cost_center_id) as insertion:
+                    insertion.add(window.statement_id, added)
                 _roll_up(window.cost_center_id, sorted(touched), window.charge_types)
             except (DataError, OperationalError, OverflowError) as error:
                 if explanation := _explanation(error):
@@ -94,6 +97,56 @@ def replace_window(
         amount_after=amount_after,
         kept_days=tuple(date.fromisoformat(day) for day in sorted(kept)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class DayChange:
+    """What the replacement of a day did: rows, and the billed nano-units of those that were added."""
+
+    added: int
+    removed: int
+    billed_nano: int
+
+
+def replace_day(
+    cost_center_id: int,
+    day: date,
+    lines: Mapping[int, Iterable[Sequence[Row]]],
+    *,
+    tag_sets: TagSetIds,
+) -> DayChange:
+    """Make these statements hold exactly `lines` of one UTC day, with the day's roll-up, in one transaction.
+
+    `lines` are blocks of rows by statement, in which the tags stand as JSON text. Each is written as it comes, so that
+    a day may be larger than memory. Raises WindowError when a row is of another day or does not fit: nothing of the
+    day was written.
+    """
+    text = day.isoformat()
+    statements = ", ".join(str(int(statement_id)) for statement_id in lines)
+    added = billed = 0
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(
+                f"DELETE FROM {LINE_ITEMS} WHERE cost_center_id = %s AND started_at >= %s AND started_at < %s "  # noqa: S608
+                f"AND statement_id IN ({statements})",
+                [cost_center_id, *_bounds(text, text)],
+            )
+            removed = cursor.rowcount
+            with Insertion(cost_center_id) as insertion:
+                for statement_id, blocks in lines.items():
+                    for block in blocks:
+                        rows = stored_rows(text, block, tag_sets, before_asking=insertion.pause)
+                        added += len(rows)
+                        billed += sum(row[BILLED] for row in rows)
+                        insertion.add(statement_id, rows)
+            _roll_up(cost_center_id, [text], ChargeType.values)
+    except UnicodeEncodeError as error:
+        raise WindowError(f"A text of {text} is not valid Unicode and cannot be stored.") from error
+    except (DataError, OperationalError, OverflowError) as error:
+        if explanation := _explanation(error):
+            raise WindowError(f"{text}: {explanation}") from error
+        raise
+    return DayChange(added, removed, billed)
 
 
 def keep_known_users(window: Window, items: list[LineItem]) -> list[LineItem]:
@@ -158,7 +211,7 @@ def span_of(cost_center_id: int) -> StoredSpan | None:
 
 
 def erase_some(cost_center_id: int, *, at_most: int) -> int:
-    """Delete the newest line items of a cost center, all of one UTC day, with the roll-up of that day.
+    """Delete the newest line items of a cost center, all of one UTC day, with the roll-up of that day; then statements.
 
     Answers how many rows that were; 0 when nothing is left. A day of more than `at_most` takes several calls, but
     leaves the reports with the first one.
@@ -167,11 +220,16 @@ def erase_some(cost_center_id: int, *, at_most: int) -> int:
         mine = CostLineItem.objects.filter(cost_center_id=cost_center_id)
         newest = mine.order_by("-started_at").values_list("started_at", flat=True).first()
         rolled_up = DailyCost.objects.filter(cost_center_id=cost_center_id)
+        statements = Statement.objects.order_by().filter(cost_center_id=cost_center_id)
+        statement_days = StatementDay.objects.order_by().filter(statement__in=statements.values("pk"))
         if newest is None:
             # A roll-up that has lost its line items would keep the cost center from being deleted.
-            return _erase(rolled_up, at_most)
-        of_the_day = rolled_up.filter(day=newest.date())
-        of_the_day._raw_delete(of_the_day.db)
+            return (
+                _erase(rolled_up, at_most) or _erase(statement_days, at_most) or _erase(statements, at_most)
+            )
+        # What a statement was said to hold of the day would keep a delivery from bringing it back.
+        for of_the_day in (rolled_up.filter(day=newest.date()), statement_days.filter(day=newest.date())):
+            of_the_day._raw_delete(of_the_day.db)
         midnight = datetime.combine(newest.date(), time(), UTC)
         return _erase(mine.filter(started_at__gte=midnight), at_most)
 
@@ -182,9 +240,7 @@ def _erase(rows: QuerySet[Any], at_most: int) -> int:
     return erased
 
 
-LINE_ITEMS = CostLineItem._meta.db_table
 DAILY_COSTS = DailyCost._meta.db_table
-_QUOTED = ", ".join(f'"{name}"' for name in COLUMNS)
 #: The columns as a Row holds them. The expressions keep the drivers from making objects of text and integers.
 _AS_ROW = ", ".join(
     {"day": "CAST(day AS TEXT)", "is_estimated": "CASE WHEN is_estimated THEN 1 ELSE 0 END"}.get(
@@ -251,45 +307,6 @@ def _delete(identities: list[int]) -> None:
             cursor.executemany(f"DELETE FROM {LINE_ITEMS} WHERE id = %s", [(one,) for one in identities])  # noqa: S608
 
 
-def _insert(window: Window, rows: list[Row]) -> None:
-    writer: Callable[[Window, list[Row]], None] = _copy if connection.vendor == "postgresql" else _executemany
-    if rows:
-        writer(window, rows)
-
-
-def _executemany(window: Window, rows: list[Row]) -> None:
-    places = ", ".join(["%s"] * len(COLUMNS))
-    statement = "NULL" if window.statement_id is None else str(int(window.statement_id))
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            f"INSERT INTO {LINE_ITEMS} (cost_center_id, statement_id, {_QUOTED}) "  # noqa: S608
-            f"VALUES ({int(window.cost_center_id)}, {statement}, {places})",
-            rows,
-        )
-
-
-COPY_BLOCK = 2000
-
-
-def _copy(window: Window, rows: list[Row]) -> None:
-    # CSV written by the standard library is the fastest way to spell a COPY; \N stands for NULL.
-    texts = ", ".join(f'"{name}"' for name in LIMITS)
-    options = f"FORMAT csv, NULL '\\N', FORCE_NOT_NULL ({texts})"
-    statement = f"COPY {LINE_ITEMS} (cost_center_id, statement_id, {_QUOTED}) FROM STDIN WITH ({options})"
-    constants = (window.cost_center_id, r"\N" if window.statement_id is None else window.statement_id)
-    with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for begin in range(0, len(rows), COPY_BLOCK):
-            block = io.StringIO(newline="")
-            # Ending in CRLF, the writer quotes a lone carriage return too, which COPY would refuse.
-            csv.writer(block, lineterminator="\r\n").writerows(
-                [
-                    (*constants, *row[:-2], r"\N" if row[-2] is None else row[-2], row[-1])
-                    for row in rows[begin : begin + COPY_BLOCK]
-                ]
-            )
-            copy.write(block.getvalue())
-
-
 def _roll_up(cost_center_id: int, days: Sequence[str], charge_types: Iterable[str]) -> None:
     """Sum the line items of these days and charge types anew."""
     charge_types = list(charge_types)
@@ -298,7 +315,6 @@ def _roll_up(cost_center_id: int, days: Sequence[str], charge_types: Iterable[st
         f"AND charge_type IN ({', '.join(['%s'] * len(charge_types))})"
     )
     parameters: list[Any] = [cost_center_id, *days, *charge_types]
-    after = date.fromisoformat(days[-1]) + timedelta(days=1)
     sums = ", ".join(f'SUM("{name}")' for name in _SUMMED)
     names = ", ".join(f'"{name}"' for name in _SUMMED)
     with connection.cursor() as cursor:
@@ -307,8 +323,13 @@ def _roll_up(cost_center_id: int, days: Sequence[str], charge_types: Iterable[st
             f"INSERT INTO {DAILY_COSTS} (cost_center_id, {_DIMENSIONS}, {names}, line_items) "  # noqa: S608
             f"SELECT cost_center_id, {_DIMENSIONS}, {sums}, COUNT(*) FROM {LINE_ITEMS} "
             f"WHERE {which} AND started_at >= %s AND started_at < %s GROUP BY cost_center_id, {_DIMENSIONS}",
-            [*parameters, f"{days[0]} 00:00:00", f"{after} 00:00:00"],
+            [*parameters, *_bounds(days[0], days[-1])],
         )
+
+
+def _bounds(first: str, last: str) -> tuple[str, str]:
+    """Of `started_at`: where these UTC days begin and, exclusive, end."""
+    return f"{first} 00:00:00", f"{date.fromisoformat(last) + timedelta(days=1)} 00:00:00"
 
 
 def _explanation(error: DatabaseError | OverflowError) -> str:

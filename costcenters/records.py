@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
-from costcenters.models import CostLineItem, TagSet
+from costcenters.models import ChargeType, CostLineItem, TagSet
 
 NO_DETAILS = "{}"
 
@@ -124,6 +124,11 @@ COLUMNS = (
     "details",
 )
 DAY, STARTED_AT, BILLED = COLUMNS.index("day"), COLUMNS.index("started_at"), COLUMNS.index("billed_cost")
+CHARGE_TYPE, TAGS, DETAILS = (
+    COLUMNS.index("charge_type"),
+    COLUMNS.index("tag_set_id"),
+    COLUMNS.index("details"),
+)
 #: The longest text of each text column.
 LIMITS = {
     field.name: field.max_length
@@ -162,7 +167,7 @@ def rows_of(window: Window, items: Sequence[LineItem]) -> list[Row]:
     return rows
 
 
-def _check_lengths(rows: list[Row]) -> None:
+def _check_lengths(rows: Sequence[Row]) -> None:
     for position, name in enumerate(COLUMNS):
         limit = LIMITS.get(name)
         if limit is None:
@@ -184,13 +189,78 @@ def _tag_set_ids(wanted: set[tuple[tuple[str, str], ...]]) -> dict[tuple[tuple[s
         for tags in wanted
     }
     TagSet.objects.bulk_create(
-        [TagSet(digest=digest, tags=dict(tags)) for tags, digest in digests.items()], ignore_conflicts=True
+        # In one order, whoever writes: two imports that store the same ones must not wait for one another in a circle.
+        [
+            TagSet(digest=digest, tags=dict(tags))
+            for tags, digest in sorted(digests.items(), key=lambda one: one[1])
+        ],
+        ignore_conflicts=True,
     )
     found: dict[str, int] = {}
     every = sorted(digests.values())
     for begin in range(0, len(every), 500):
         found.update(TagSet.objects.filter(digest__in=every[begin : begin + 500]).values_list("digest", "pk"))
     return {tags: found[digest] for tags, digest in digests.items()}
+
+
+class TagSetIds:
+    """Ids of tag sets by their tags as JSON text; new ones are stored as they come. It remembers a bounded number.
+
+    What was found in a transaction that is rolled back must be forgotten.
+    """
+
+    MOST_REMEMBERED = 20_000
+
+    def __init__(self) -> None:
+        self._known: dict[str, int] = {}
+
+    def forget(self) -> None:
+        self._known.clear()
+
+    def of(self, texts: set[str], *, before_asking: Callable[[], None]) -> Mapping[str, int | None]:
+        """The ids of all of `texts`; None for the empty text, which stands for no tags.
+
+        `before_asking` is called where the database has to be asked for some of them.
+        """
+        missing = texts - self._known.keys() - {""}
+        found: dict[str, int] = {}
+        if missing:
+            before_asking()
+            tags = {text: tuple(sorted(json.loads(text).items())) for text in missing}
+            ids = _tag_set_ids({pairs for pairs in tags.values() if pairs})
+            found = {text: ids[pairs] for text, pairs in tags.items() if pairs}
+        answer: dict[str, int | None] = {text: found.get(text) or self._known.get(text) for text in texts}
+        if len(self._known) + len(found) > self.MOST_REMEMBERED:
+            self._known = {}
+        self._known.update(found)
+        return answer
+
+
+def stored_rows(
+    day: str, block: Sequence[Row], tag_sets: TagSetIds, *, before_asking: Callable[[], None]
+) -> list[Row]:
+    """A block of one UTC day's rows, which hold their tags as JSON text, with the ids of their tag sets instead.
+
+    WindowError when a row is not of that day or does not fit.
+    """
+    if others := ({row[DAY] for row in block} | {row[STARTED_AT][:10] for row in block}) - {day}:
+        raise WindowError(f"A line item of {min(others)} is not of {day}, the day it replaces.")
+    if unknown := {row[CHARGE_TYPE] for row in block}.difference(ChargeType.values):
+        raise WindowError(f"There is no charge type {min(unknown)!r}.")
+    _check_lengths(block)
+    tags = {row[TAGS] for row in block}
+    for name, texts in (("tag", tags), ("detail", {row[DETAILS] for row in block})):
+        if any(_holds_nul(text) for text in texts):
+            raise WindowError(f"A {name} holds a NUL character, which cannot be stored.")
+    ids = tag_sets.of(tags, before_asking=before_asking)
+    return [(*row[:TAGS], ids[row[TAGS]], row[DETAILS]) for row in block]
+
+
+def _holds_nul(text: str) -> bool:
+    """Whether a JSON object of texts does; what is spelled like one may be a backslash before a number."""
+    return "\\u0000" in text and any(
+        "\0" in part for pair in json.loads(text).items() for part in map(str, pair)
+    )
 
 
 def instant_text(value: datetime) -> str:

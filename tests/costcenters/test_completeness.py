@@ -38,6 +38,20 @@ def test_freshness_is_the_least_among_the_live_cost_centers_asked_for(ask):
     assert str(ask(f"{SPAN}&cost_center=Cursor").freshness) == "Complete through 21 Nov 2026, 14:00 UTC"
 
 
+def test_an_old_month_of_files_does_not_hold_back_what_is_said_of_the_others(ask):
+    CostCenterFactory()
+    CostCenterFactory(name="May", complete_through=datetime(2026, 6, 1, tzinfo=UTC), provider="focus_files")
+    fresh = ask(SPAN).freshness
+    assert (str(fresh), fresh.silent, fresh.state) == (
+        "Complete through 21 Nov 2026, 14:00 UTC",
+        ("May",),
+        "",
+    )
+    assert "May has had no file for weeks" in fresh.detail
+    alone = ask(f"{SPAN}&cost_center=May").freshness
+    assert (str(alone), alone.silent) == ("Complete through 1 Jun 2026, 00:00 UTC", ())
+
+
 @pytest.mark.parametrize(
     "granularity, end, before",
     [

@@ -6,9 +6,10 @@ from datetime import date, timedelta
 
 import pytest
 
-from costcenters.line_items import replace_window
-from costcenters.models import CostLineItem, DailyCost
-from costcenters.records import LIMITS, WindowError, canonical_details
+from costcenters.line_items import erase_some, replace_day, replace_window
+from costcenters.models import CostLineItem, DailyCost, Statement, StatementDay, TagSet
+from costcenters.records import LIMITS, TagSetIds, WindowError, canonical_details
+from tests.costcenters.focus.delivered import row_of
 from tests.costcenters.lines import (
     DAY,
     END,
@@ -244,3 +245,90 @@ def test_the_roll_up_of_a_day_holds_what_lies_beside_a_shorter_window_too(center
 
     assert DailyCost.objects.get().billed_cost.scaleb(9) == 2_000_000_009
     assert_roll_up_equals_lines()
+
+
+# Days of statements, in blocks ----------------------------------------------------------------------------------------
+
+
+FIRST_DAY = START.date()
+
+
+def blocks(*given):
+    """Blocks of line items as a delivery holds them."""
+    return [[row_of(one) for one in block] for block in given]
+
+
+def day_replaced(center, lines, *, day=FIRST_DAY):
+    return replace_day(center.pk, day, lines, tag_sets=TagSetIds())
+
+
+def test_a_day_of_statements_holds_exactly_the_blocks(center):
+    mine, other = (StatementFactory(cost_center=center) for _ in range(2))
+    replace_window(window(center), [item(), item(30)])
+    day_replaced(center, {other.pk: blocks([item(2)])})
+    day_replaced(center, {mine.pk: blocks([item(3), item(3)], [item(4, tags=(("team", "core"),))])})
+    others = ids() - ids(statement=mine)
+
+    change = day_replaced(center, {mine.pk: blocks([], [item(5, billed_nano=7)])})
+
+    assert (change.added, change.removed, change.billed_nano) == (1, 3, 7)
+    assert ids() - ids(statement=mine) == others
+    assert_roll_up_equals_lines()
+
+
+def test_every_column_of_a_block_is_stored_in_its_place(center):
+    full = item(
+        kind="Usage-based",
+        surface="headless",
+        account="a-1",
+        region="eu-west-1",
+        resource='a "quoted", resource\r\nof two lines',
+        quantity="1.60",
+        unit="\\N",
+        is_estimated=True,
+        tags=(("a", "1"), ("team", "core")),
+        details=canonical_details({"a": "\\"}),
+        input_tokens=2**62 - 1,
+    )
+    replace_window(window(center), [full])
+    day_replaced(center, {StatementFactory(cost_center=center).pk: blocks([full])})
+
+    both = CostLineItem.objects.order_by("pk").values()
+    assert len(both) == 2
+    assert {name for name in both[0] if both[0][name] != both[1][name]} == {"id", "statement_id"}
+    assert TagSet.objects.count() == 1
+
+
+def test_all_charge_types_before_and_after_are_in_the_roll_up(center):
+    statement = StatementFactory(cost_center=center)
+    day_replaced(
+        center, {statement.pk: blocks([item(), item(charge_type="credit"), item(charge_type="tax")])}
+    )
+    day_replaced(center, {statement.pk: blocks([item(charge_type="purchase")])})
+    assert set(DailyCost.objects.values_list("charge_type", flat=True)) == {"purchase"}
+    day_replaced(center, {statement.pk: []})
+    assert not DailyCost.objects.exists()
+
+
+def test_erasing_a_day_takes_along_what_its_statements_were_said_to_hold(center):
+    statement = StatementFactory(cost_center=center)
+    other = StatementFactory(cost_center=CostCenterFactory(name="Other"))
+    for of_statement in (statement, other):
+        for number in range(2):
+            day = FIRST_DAY + number * DAY
+            StatementDay.objects.create(
+                statement=of_statement, day=day, line_items=2, billed_cost=2, digest="0"
+            )
+            started = START + number * DAY
+            lines = blocks([item(started_at=started, user=user) for user in "ab"])
+            day_replaced(of_statement.cost_center, {of_statement.pk: lines}, day=day)
+
+    assert erase_some(center.pk, at_most=1) == 1
+    assert [one.day for one in statement.days.all()] == [FIRST_DAY]
+
+    while erase_some(center.pk, at_most=1):
+        assert Statement.objects.filter(pk=statement.pk).exists() or not center.line_items.exists()
+    assert list(Statement.objects.all()) == [other]
+    assert other.days.count() == 2
+    assert CostLineItem.objects.filter(cost_center=other.cost_center).count() == 4
+    center.delete()
