@@ -98,6 +98,11 @@ class Claim:
         for name, value in changes.items():
             setattr(self.stream, name, value)
 
+    def keep(self) -> None:
+        """Renew the lease when a part of it is over: called now and then by long work that asks nobody."""
+        if self.runtime.clock() - self._renewed_at > self.lease() / 4:
+            self.fence()
+
     def release(self, **changes: Any) -> bool:
         """Give the stream back with `changes`. False, and nothing is done, when it is somebody else's by now."""
         mine = Stream.objects.filter(pk=self.stream.pk, claim_token=self.token)
@@ -114,8 +119,7 @@ class Claim:
             raise OutOfTime(self.runtime.clock())
         limit = self._provider.requests_per_minute(path)
         if limit is None:
-            if self.runtime.clock() - self._renewed_at > self.lease() / 4:
-                self.fence()
+            self.keep()
         else:
             allowed = max(1, int(limit * SHARE_OF_LIMIT))
             while (pause := self._until_allowed(allowed)) > 0:

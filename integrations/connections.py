@@ -13,7 +13,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from costcenters.models import CostCenter, SeatPrice
 from finops.audit_log import record
-from finops.secrets import Secrets, fingerprints, hint
+from finops.secrets import Secrets, SecretUnreadable, fingerprints
 from integrations import notices, purge, tasks, windows
 from integrations.claims import end_claims
 from integrations.errors import KeyRefused, ProviderError, Refusal
@@ -21,6 +21,7 @@ from integrations.http import Runtime, ShortGuard
 from integrations.models import Integration, Member, Stream
 from integrations.providers import PROVIDERS
 from integrations.providers.base import Provider, RecordKind, Verified
+from integrations.subscriptions import typed_seats
 
 #: A new team that shares more than this part of its members with a connected one is probably the same.
 MOSTLY_SHARED = 0.5
@@ -67,9 +68,10 @@ def connect(
     *,
     name: str,
     credentials: Mapping[str, str],
-    monthly_seat_price: Decimal | None,
     user: Any,
     runtime: Runtime,
+    monthly_seat_price: Decimal | None = None,
+    currency: str = "USD",
     api_url: str = "",
 ) -> Connected:
     """Verify the key, store the connection and start reading. NotConnected says what to mend.
@@ -79,9 +81,13 @@ def connect(
     """
     now = runtime.clock()
     api_url = api_url or provider.api_url
-    secret = provider.secret(credentials)
-    _refuse_known_key(secret)
+    _refuse_known(provider, credentials)
     center = _named(provider, name)
+    if center is not None and center.currency != currency:
+        raise NotConnected(
+            f"“{name}” holds the history of a bill in {center.currency}. Choose another name, or that currency.",
+            field="name",
+        )
     verified, asked = _verified(provider, credentials, api_url=api_url, runtime=runtime)
     if center is not None and _is_another_team(center.integration, verified):
         raise NotConnected(
@@ -89,19 +95,19 @@ def connect(
             "Choose another name.",
             field="name",
         )
-    warning = _shared_team(provider, verified, except_for=center)
+    warning = verified.warning or _shared_team(provider, verified, except_for=center)
     is_revived = center is not None
     try:
         with transaction.atomic():
-            center = _revived(center) if center is not None else _new(provider, name, now)
+            center = _revived(center) if center is not None else _new(provider, name, currency, now)
             integration, _ = Integration.objects.update_or_create(
                 cost_center=center,
                 defaults={
                     "provider": provider.slug,
                     "credentials": Secrets(credentials),
                     "api_url": api_url,
-                    "key_hint": hint(secret),
-                    "key_fingerprint": fingerprints(secret)[0],
+                    "key_hint": provider.hint(credentials),
+                    "key_fingerprint": _fingerprint(provider, credentials),
                     "connected_by": user,
                     "attention": "",
                     "set_up_at": None,
@@ -111,18 +117,25 @@ def connect(
             if is_revived:
                 # What was planned before the removal is not what is typed now.
                 center.seat_prices.filter(effective_from__gt=now.date()).delete()
-            if monthly_seat_price is not None or is_revived:
+            if provider.has_members and (monthly_seat_price is not None or is_revived):
                 # No price on a revival ends the one that held before.
-                SeatPrice.objects.create(
+                price = SeatPrice(
                     cost_center=center,
                     monthly_price=monthly_seat_price,
                     effective_from=now.date(),
                     created_by=user,
                 )
+                if price.monthly_price is not None and (
+                    in_the_way := typed_seats.against_price(center, price)
+                ):
+                    raise NotConnected(f"{in_the_way} Or leave the price empty.", field="monthly_seat_price")
+                price.save()
             tasks.ring(integration)
     except IntegrityError:
         # Somebody pressed twice, or two people at once.
-        raise NotConnected("This key, or a cost center of this name, was connected a moment ago.") from None
+        raise NotConnected(
+            f"This {provider.known_by}, or a cost center of this name, was connected a moment ago."
+        ) from None
     return Connected(integration, warning)
 
 
@@ -134,14 +147,14 @@ def rotate(
     runtime: Runtime,
     other_team_confirmed: bool = False,
 ) -> Verified:
-    """Replace the key once the new one is verified; the old one is forgotten, no data is lost.
+    """Replace the credentials once the new ones are verified; the old ones are forgotten, no data is lost.
 
     A wrong key leaves the old one working. A key whose members share nobody with the known team is refused unless
     confirmed. NotConnected says what to mend.
     """
     provider = PROVIDERS[integration.provider]
-    secret = provider.secret(credentials)
-    _refuse_known_key(secret, except_for=integration)
+    credentials = provider.replaced(_stored(integration), credentials)
+    _refuse_known(provider, credentials, except_for=integration)
     verified, asked = _verified(provider, credentials, api_url=integration.api_url, runtime=runtime)
     if not other_team_confirmed and _is_another_team(integration, verified):
         raise NotConnected(
@@ -152,7 +165,9 @@ def rotate(
     try:
         _store_key(integration, provider, credentials, asked, now=runtime.clock())
     except IntegrityError:
-        raise NotConnected("This key was connected a moment ago.", field="credentials") from None
+        raise NotConnected(
+            f"This {provider.known_by} was connected a moment ago.", field=_known_field(provider)
+        ) from None
     return verified
 
 
@@ -165,7 +180,7 @@ def _store_key(
     *,
     now: datetime,
 ) -> None:
-    secret = provider.secret(credentials)
+    key_hint = provider.hint(credentials)
     with transaction.atomic():
         # A sync that still holds the old key must not report it as refused.
         end_claims(integration, now=now)
@@ -173,13 +188,13 @@ def _store_key(
         connected = Integration.objects.filter(pk=integration.pk, credentials__isnull=False)
         if not connected.update(
             credentials=Secrets(credentials),
-            key_hint=hint(secret),
-            key_fingerprint=fingerprints(secret)[0],
+            key_hint=key_hint,
+            key_fingerprint=_fingerprint(provider, credentials),
             attention="",
         ):
             raise NotConnected("This connection was removed. Connect it again under the same name instead.")
         count_requests(integration, provider, asked)
-        record.key_replaced(integration, before=integration.key_hint, after=hint(secret))
+        record.key_replaced(integration, before=integration.key_hint, after=key_hint)
         integration.refresh_from_db()
         end_attention(integration)
         tasks.ring(integration)
@@ -241,12 +256,20 @@ def _verified(
     try:
         return verify(provider, credentials, api_url=api_url, runtime=runtime)
     except KeyRefused as error:
-        raise NotConnected(str(error), field="credentials") from None
+        field = "location" if error.reason == "location" else "credentials"
+        raise NotConnected(str(error), field=field) from None
     except ProviderError as error:
-        raise NotConnected(f"{error} Nothing was stored: try again in a moment.") from None
+        raise NotConnected(f"{error} Try again in a moment.") from None
 
 
-def _refuse_known_key(secret: str, *, except_for: Integration | None = None) -> None:
+@sensitive_variables()
+def _refuse_known(
+    provider: Provider, credentials: Mapping[str, str], *, except_for: Integration | None = None
+) -> None:
+    """Raises NotConnected where a connection is known by the same already."""
+    secret = provider.secret(credentials)
+    if not secret:
+        return
     holders = Integration.objects.filter(key_fingerprint__in=fingerprints(secret)).select_related(
         "cost_center"
     )
@@ -254,10 +277,44 @@ def _refuse_known_key(secret: str, *, except_for: Integration | None = None) -> 
         holders = holders.exclude(pk=except_for.pk)
     if holder := holders.first():
         raise NotConnected(
-            f"This key is already connected, as “{holder.cost_center.name}”. Connecting it twice would count "
-            "everything twice.",
-            field="credentials",
+            f"This {provider.known_by} is already connected, as “{holder.cost_center.name}”. Connecting it twice would "
+            "count everything twice.",
+            field=_known_field(provider),
         )
+    if not provider.takes_files:
+        return
+    others = Integration.objects.filter(credentials__isnull=False).select_related("cost_center")
+    if except_for is not None:
+        others = others.exclude(pk=except_for.pk)
+    for other in others:
+        if PROVIDERS[other.provider].takes_files and provider.overlaps(credentials, _stored(other)):
+            location = PROVIDERS[other.provider].shown(_stored(other)).get("location", "")
+            raise NotConnected(
+                f"“{other.cost_center.name}” reads {location} already, and one of the two lies within the other: that "
+                "would count everything in it twice.",
+                field=_known_field(provider),
+            )
+
+
+@sensitive_variables()
+def _fingerprint(provider: Provider, credentials: Mapping[str, str]) -> str | None:
+    """None where a connection is not known by anything."""
+    secret = provider.secret(credentials)
+    return fingerprints(secret)[0] if secret else None
+
+
+@sensitive_variables()
+def _stored(integration: Integration) -> Mapping[str, str]:
+    """Empty where there is nothing, and where it cannot be decrypted any more: all of it is typed anew then."""
+    sealed = Integration.objects.filter(pk=integration.pk).values_list("credentials", flat=True).first()
+    try:
+        return {} if sealed is None else sealed.open()
+    except SecretUnreadable:
+        return {}
+
+
+def _known_field(provider: Provider) -> str:
+    return "location" if provider.known_by == "location" else "credentials"
 
 
 def _named(provider: Provider, name: str) -> CostCenter | None:
@@ -266,14 +323,16 @@ def _named(provider: Provider, name: str) -> CostCenter | None:
     if center is None:
         return None
     was_removed = center.status == CostCenter.Status.DISCONNECTED and hasattr(center, "integration")
-    if center.provider != provider.slug or not was_removed:
+    if not was_removed or center.integration.provider != provider.slug:
         raise NotConnected("There is a cost center of this name already. Choose another name.", field="name")
     _refuse_purged(center)
     return center
 
 
-def _new(provider: Provider, name: str, now: datetime) -> CostCenter:
-    return CostCenter.objects.create(name=name, provider=provider.slug, connected_on=now.date())
+def _new(provider: Provider, name: str, currency: str, now: datetime) -> CostCenter:
+    return CostCenter.objects.create(
+        name=name, provider=provider.slug, currency=currency, connected_on=now.date()
+    )
 
 
 def _revived(center: CostCenter) -> CostCenter:

@@ -126,10 +126,15 @@ def _read(session: Session) -> None:
 
 def _finish(session: Session) -> None:
     now = session.runtime.clock()
-    hour = windows.floor_hour(now) + timedelta(hours=1)
-    spread = timedelta(seconds=session.stream.pk * 37 % 240)
+    spread = AFTER_THE_HOUR + timedelta(seconds=session.stream.pk * 37 % 240)
+    if session.spec.every >= windows.DAY:
+        # By the day: soon after midnight, whenever it was read last.
+        due_at = windows.floor_day(now) + windows.DAY + spread
+    else:
+        hour = windows.floor_hour(now) + timedelta(hours=1)
+        due_at = max(hour + spread, now + session.spec.every / 2)
     mine = session.claim.release(
-        due_at=max(hour + AFTER_THE_HOUR + spread, now + session.spec.every / 2),
+        due_at=due_at,
         finished_at=now,
         **HEALTHY,
     )

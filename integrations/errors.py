@@ -13,11 +13,11 @@ class ProviderError(Exception):
 
 
 class KeyRefused(ProviderError):
-    """Stop and tell the owner: the key, its scope or the plan was refused. Trying again does not help."""
+    """Stop and tell the owner: the key, its scope, the plan or the place was refused. Trying again does not help."""
 
     def __init__(self, message: str, *, reason: str = "key") -> None:
         super().__init__(message)
-        #: `key` (bad, revoked, of another kind) or `plan` (plan or scope does not allow it)
+        #: `key` (bad, revoked, of another kind), `plan` (plan or scope does not allow it) or `location` (no such place)
         self.reason = reason
 
 

@@ -27,6 +27,7 @@ from integrations.models import Integration, Stream
 from integrations.progress import history_streams
 from integrations.providers import PROVIDERS
 from integrations.providers.base import RecordKind, Verified
+from integrations.subscriptions import typed_seats
 
 #: Nobody's history goes further back, and a slip of the year is caught.
 OLDEST_DAY = date(2020, 1, 1)
@@ -52,7 +53,7 @@ def sync_now(integration: Integration, *, now: datetime) -> bool:
     started = 0
     with transaction.atomic():
         integration.lock_streams()
-        _require_working(integration)
+        require_working(integration)
         for stream in Stream.objects.free(now).filter(integration=integration):
             stream.due_at, stream.rung_at = now, None
             spec = line_items.get(stream.name)
@@ -84,7 +85,7 @@ def read_again(
     start = midnight(first)
     with transaction.atomic():
         locked = end_claims(integration, now=now)
-        _require_working(integration)
+        require_working(integration)
         streams = [stream for _, stream in history_streams(provider, locked)]
         if not streams:
             raise NotPossible(f"{provider.name} has no history to read again.")
@@ -134,7 +135,8 @@ def test_connection(integration: Integration, *, runtime: Runtime) -> Verified:
                 notices.needs_attention(integration, str(error), runtime.clock())
         raise NotPossible(str(error)) from None
     except ProviderError as error:
-        raise NotPossible(f"{error} This says nothing about the key: try again in a moment.") from None
+        about = "" if provider.takes_files else "This says nothing about the key: "
+        raise NotPossible(f"{error} {about}{'try' if about else 'Try'} again in a moment.") from None
     connections.count_requests(integration, provider, asked)
     _heal(integration, now=runtime.clock())
     return verified
@@ -160,7 +162,7 @@ def _still_has(integration: Integration) -> bool:
     """Whether the key has not been replaced or deleted since `integration` was read."""
     return (
         Integration.objects.select_for_update()
-        .filter(pk=integration.pk, key_fingerprint=integration.key_fingerprint, credentials__isnull=False)
+        .filter(pk=integration.pk, credentials=integration.credentials)
         .exists()
     )
 
@@ -172,7 +174,7 @@ def pause(integration: Integration, *, now: datetime) -> None:
     """Ask the provider nothing until resumed; a sync that is running ends. Raises NotPossible unless it works."""
     with transaction.atomic():
         end_claims(integration, now=now)
-        before = _require_working(integration)
+        before = require_working(integration)
         CostCenter.objects.filter(pk=integration.cost_center_id).update(status=CostCenter.Status.PAUSED)
         record.changed(integration.cost_center, status=(before, CostCenter.Status.PAUSED.value))
 
@@ -253,6 +255,8 @@ def set_seat_price(
         except ValidationError as error:
             field = next((name for name in error.message_dict if name in PRICE_FIELDS), "monthly_price")
             raise NotPossible(" ".join(error.messages), field=field) from None
+        if monthly_price is not None and (in_the_way := typed_seats.against_price(center, price)):
+            raise NotPossible(in_the_way, field="monthly_price")
         price.save()
         kinds = {spec.name: spec.kind for spec in PROVIDERS[integration.provider].streams}
         was_read_today = any(
@@ -267,10 +271,15 @@ def set_seat_price(
 
 
 def withdraw_seat_price(price: SeatPrice, *, now: datetime) -> None:
-    """Delete a price that has not taken effect yet. NotPossible for any other."""
+    """Delete a price that has not taken effect yet. NotPossible for any other, and where the one before it would then
+    hold while its seats are typed as a subscription."""
     if not price.may_be_deleted(now.date()):
         raise NotPossible("This price is in effect already: add a new one instead.")
-    price.delete()
+    with transaction.atomic():
+        CostCenter.objects.select_for_update().get(pk=price.cost_center_id)
+        if in_the_way := typed_seats.against_withdrawal(price):
+            raise NotPossible(in_the_way)
+        price.delete()
 
 
 # Removing -------------------------------------------------------------------------------------------------------------
@@ -297,7 +306,7 @@ def remove(integration: Integration, *, with_history: bool, now: datetime) -> No
 # ----------------------------------------------------------------------------------------------------------------------
 
 
-def _require_working(integration: Integration) -> str:
+def require_working(integration: Integration) -> str:
     """Its status. Locks the cost center; raises NotPossible for one that the provider is not asked for."""
     center = CostCenter.objects.select_for_update().get(pk=integration.cost_center_id)
     if center.status == CostCenter.Status.PAUSED:

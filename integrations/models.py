@@ -366,16 +366,34 @@ class SubscriptionSeats(models.Model):
     def __str__(self) -> str:
         return f"{self.seats} seats from {self.effective_from}"
 
+    def get_additional_data(self) -> dict[str, str]:
+        """For the audit log, which asks for it by this name: whose seats."""
+        return {"subscription": self.subscription.name}
+
+
+class ImportedFileQuerySet(models.QuerySet["ImportedFile"]):
+    def left_in(self) -> ImportedFileQuerySet:
+        """Without those of deliveries that somebody left out."""
+        return self.exclude(message__startswith=ImportedFile.LEFT_OUT)
+
+    def stuck(self) -> ImportedFileQuerySet:
+        """Those that wait for an answer or were refused, and that nobody left out."""
+        state = ImportedFile.State
+        return self.left_in().filter(state__in=(state.ASKS, state.REFUSED))
+
 
 class ImportedFile(models.Model):
     """A file of a FOCUS delivery and what became of it. The files of one delivery have its name in common."""
 
     class State(models.TextChoices):
-        FOUND = "found", "Found"
-        ASKS = "asks", "Waits for a person"
+        FOUND = "found", "To be read"
+        ASKS = "asks", "Waits for an answer"
         IMPORTED = "imported", "Imported"
         SUPERSEDED = "superseded", "Replaced by a later delivery"
         REFUSED = "refused", "Refused"
+
+    #: How the message of a delivery begins that somebody left out: see `integrations.deliveries.findings`.
+    LEFT_OUT = '{"is_left": true'
 
     integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="files")
     location = models.CharField(max_length=500)
@@ -394,6 +412,8 @@ class ImportedFile(models.Model):
     seen_at = models.DateTimeField()
     imported_at = models.DateTimeField(null=True, blank=True)
 
+    objects = ImportedFileQuerySet.as_manager()
+
     class Meta:
         ordering = ["-pk"]
         constraints = [
@@ -401,6 +421,7 @@ class ImportedFile(models.Model):
                 fields=["integration", "location", "version"], name="file_location_version"
             )
         ]
+        indexes = [models.Index(fields=["integration", "delivery"], name="file_delivery")]
 
     def __str__(self) -> str:
         return self.location

@@ -21,6 +21,7 @@ from integrations.claims import Claim
 from integrations.errors import LeaseLost, Refusal
 from integrations.http import Runtime
 from integrations.models import (
+    ImportedFile,
     Integration,
     Member,
     ProviderTotal,
@@ -38,7 +39,7 @@ BATCH = 5000
 LONGEST_REST_SECONDS = 1.0
 RETRY = timedelta(hours=1)
 #: What hangs on an integration and may be large, children first.
-LEDGERS: tuple[type[Model], ...] = (SeatSnapshot, ProviderTotal, Member, SyncRun)
+LEDGERS: tuple[type[Model], ...] = (SeatSnapshot, ProviderTotal, Member, ImportedFile, SyncRun)
 
 
 class NotRemoved(Refusal):

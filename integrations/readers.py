@@ -21,6 +21,7 @@ from integrations.errors import ContractBroken, OutOfTime, Unreachable
 from integrations.models import HEALTHY, SyncRun
 from integrations.providers.base import Member, Page, PeriodTotal, Provider, RecordKind, Span
 from integrations.session import Session
+from integrations.subscriptions.ledger import read_subscriptions
 from integrations.totals import record_totals
 
 #: A walk is repeated so often when the count moved or rows were missing.
@@ -203,10 +204,20 @@ def read_totals(session: Session) -> None:
     session.tell_progress()
 
 
+def read_deliveries(session: Session) -> None:
+    """Files of a bill, as they lie in a folder or a bucket, or were uploaded."""
+    # Imported here: connections and the worker import readers, and a delivery may need a connection of its own.
+    from integrations.deliveries import reader
+
+    reader.read_deliveries(session)
+
+
 READERS: dict[RecordKind, Callable[[Session], None]] = {
     RecordKind.LINE_ITEM: read_line_items,
     RecordKind.MEMBER: read_members,
     RecordKind.PERIOD_TOTAL: read_totals,
+    RecordKind.SUBSCRIPTION: read_subscriptions,
+    RecordKind.DELIVERY: read_deliveries,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
@@ -12,7 +13,7 @@ from django.db import transaction
 from costcenters.models import CostCenter
 from costcenters.records import Change
 from finops import logs
-from finops.money import units_from_nanos
+from finops.money import MAX_NANOS, units_from_nanos
 from integrations.claims import Claim
 from integrations.models import Integration, Stream, SyncRun
 from integrations.providers.base import Provider, Span, StreamSpec
@@ -44,6 +45,11 @@ class Result:
 
 #: Called after every window with what is done so far and, of the stream, how far down it has read.
 Progress = Callable[[Stream, Result], None]
+
+
+def run_amount(nanos: int) -> Decimal | None:
+    """The sum of a run's lines, which may be larger than a row can hold: then it is left out."""
+    return units_from_nanos(nanos) if abs(nanos) <= MAX_NANOS else None
 
 
 class Session:
@@ -86,8 +92,12 @@ class Session:
         events: int = 0,
         change: Change | None = None,
         sample: str = "",
+        span: Span | None = None,
     ) -> None:
-        """End the run with what came of it; nothing happens where none is open."""
+        """End the run with what came of it; nothing happens where none is open.
+
+        `span`: what was read, where that was not known before.
+        """
         run, self._run = self._run, None
         if run is None:
             return
@@ -99,11 +109,12 @@ class Session:
             events=events,
             requests=self.claim.requests - self._requests_before,
             waited_seconds=round(self.claim.waited_seconds - self._waited_before),
-            amount_before=None if change is None else units_from_nanos(change.amount_before),
-            amount_after=None if change is None else units_from_nanos(change.amount_after),
+            amount_before=None if change is None else run_amount(change.amount_before),
+            amount_after=None if change is None else run_amount(change.amount_after),
             kept_days=[] if change is None else [day.isoformat() for day in change.kept_days],
             message=message,
             sample=sample,
+            **({} if span is None else {"window_start": span.start, "window_end": span.end}),
         )
         self.result.windows += 1
         self.result.events += events

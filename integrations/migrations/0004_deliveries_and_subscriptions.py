@@ -80,8 +80,8 @@ class Migration(migrations.Migration):
             name="state",
             field=models.CharField(
                 choices=[
-                    ("found", "Found"),
-                    ("asks", "Waits for a person"),
+                    ("found", "To be read"),
+                    ("asks", "Waits for an answer"),
                     ("imported", "Imported"),
                     ("superseded", "Replaced by a later delivery"),
                     ("refused", "Refused"),
@@ -150,5 +150,9 @@ class Migration(migrations.Migration):
                     )
                 ],
             },
+        ),
+        migrations.AddIndex(
+            model_name="importedfile",
+            index=models.Index(fields=["integration", "delivery"], name="file_delivery"),
         ),
     ]

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from django import forms
 
 from costcenters.records import LineItem
+from finops.secrets import hint
 from integrations.http import ApiClient, Guard, Runtime
 
 
@@ -104,9 +105,15 @@ class StreamSpec:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What the cheapest reads told: the key may read usage, and these are in the team."""
+    """What the cheapest reads told: the key may read usage, and these are in the team.
 
-    members: tuple[Member, ...]
+    Of a provider without a team, `found` says in a sentence what a person should hear; `warning` is added where
+    something may be amiss.
+    """
+
+    members: tuple[Member, ...] = ()
+    found: str = ""
+    warning: str = ""
 
 
 #: Fields of every connect form; whatever else a provider's form holds is a credential.
@@ -116,6 +123,17 @@ COMMON_FIELDS = ("name", "monthly_seat_price", "currency")
 def credential_names(form: type[forms.Form] | forms.Form) -> list[str]:
     """The fields of a connect form that are credentials."""
     return [name for name in form.base_fields if name not in COMMON_FIELDS]
+
+
+def secret_names(form: forms.Form) -> list[str]:
+    """Of the credentials, those that must not be seen: what is typed hidden, or not echoed."""
+    hidden = [name for name in credential_names(form) if not echoes(form.fields[name].widget)]
+    return hidden or credential_names(form)
+
+
+def echoes(widget: forms.Widget) -> bool:
+    """Whether what was typed stands in the page again when the form is refused."""
+    return bool(getattr(widget, "render_value", True))
 
 
 def clean_text(value: object) -> str:
@@ -138,6 +156,10 @@ class Provider(ABC):
     service: str
     #: Whether people connect it on a form of its own, from a tile in the settings.
     is_connectable: bool = True
+    #: A sentence for its tile; empty: its streams are named.
+    reads: str = ""
+    #: By what a connection is known, in words: connecting the same twice would count everything twice.
+    known_by: str = "key"
 
     @property
     def api_url(self) -> str:
@@ -155,7 +177,42 @@ class Provider(ABC):
 
     @abstractmethod
     def secret(self, credentials: Mapping[str, str]) -> str:
-        """The credential by which a connection is recognised (hint and fingerprint); empty for none."""
+        """What a connection is recognised by (its fingerprint); empty for nothing."""
+
+    def overlaps(self, credentials: Mapping[str, str], others: Mapping[str, str]) -> bool:
+        """Whether two connections of the same kind would read some of the same, though known by something else."""
+        return False
+
+    def hint(self, credentials: Mapping[str, str]) -> str:
+        """What people see of the key; empty where there is none."""
+        return hint(self.secret(credentials))
+
+    def shown(self, credentials: Mapping[str, str]) -> dict[str, str]:
+        """What of the stored credentials may stand in a form that replaces them: nothing that is secret."""
+        return {}
+
+    def replaced(self, stored: Mapping[str, str], typed: Mapping[str, str]) -> dict[str, str]:
+        """The credentials once `typed` takes the place of `stored`."""
+        return dict(typed)
+
+    def holds(self, kind: RecordKind) -> bool:
+        """Whether a stream of it is of that kind."""
+        return any(spec.kind is kind for spec in self.streams)
+
+    @property
+    def has_members(self) -> bool:
+        """Whether it tells who is in the team; without, nobody's seats are counted either."""
+        return self.holds(RecordKind.MEMBER)
+
+    @property
+    def has_totals(self) -> bool:
+        """Whether there are totals of its own to compare with."""
+        return self.holds(RecordKind.PERIOD_TOTAL)
+
+    @property
+    def takes_files(self) -> bool:
+        """Whether files are found, or can be uploaded, that are imported as deliveries."""
+        return self.holds(RecordKind.DELIVERY)
 
     def auth(self, credentials: Mapping[str, str]) -> tuple[str, str]:
         """HTTP Basic user and password."""

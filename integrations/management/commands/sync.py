@@ -14,8 +14,10 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from costcenters.models import CostCenter
 from finops.money import display, units_from_nanos
 from integrations import engine, notices
+from integrations.deliveries.findings import Findings
+from integrations.deliveries.uploads import original_name
 from integrations.http import Runtime
-from integrations.models import Integration, Stream
+from integrations.models import ImportedFile, Integration, Stream
 from integrations.session import Progress as ShowProgress
 from integrations.session import Result
 
@@ -88,7 +90,17 @@ def _sync(integration: Integration, runtime: Runtime, console: Console) -> int:
             bar.update(task, completed=1)
             problems += not (result is None or result.complete or result.lost)
             console.print(f"{name}: {_sentence(stream, result, center.currency)}", markup=False)
-    return problems
+    return problems + _stuck(integration, console)
+
+
+def _stuck(integration: Integration, console: Console) -> int:
+    """Say which deliveries were refused or wait for an answer; how many files that are."""
+    files = ImportedFile.objects.stuck().filter(integration=integration)
+    for delivery in dict.fromkeys(files.order_by("pk").values_list("delivery", flat=True)):
+        first = files.filter(delivery=delivery).order_by("pk")[0]
+        what = f"{original_name(first.location)}: {Findings.read(first.message).sentence}"
+        console.print(f"{integration.cost_center.name}: NOT imported. {what}", markup=False)
+    return files.count()
 
 
 def _when_free(stream: Stream, began: datetime, runtime: Runtime, show: ShowProgress) -> Result | None:
