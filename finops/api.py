@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, NotRequired, TypedDict
 
-from django.conf import settings
 from django.core.exceptions import (
     BadRequest,
     PermissionDenied,
@@ -23,6 +22,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView, set_rollback
 
 from finops.logs import request_id
+from finops.middleware import longest_body
 
 API_PATH = "/api/"
 #: The type of a problem that its status says in full.
@@ -202,7 +202,7 @@ def too_large(request: HttpRequest) -> HttpResponse:
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     if request.path.startswith(API_PATH):
         return problem(status, TOO_LARGE)
-    return render(request, "413.html", {"most": filesizeformat(settings.REQUEST_BODY_MAX)}, status=status)
+    return render(request, "413.html", {"most": filesizeformat(longest_body(request))}, status=status)
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:

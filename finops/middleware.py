@@ -65,8 +65,18 @@ class RequestIdMiddleware:
         requests_log.log(level, "%(method)s %(path)s %(status)s %(ms)s ms", about, extra=about)
 
 
+#: The one address that takes files.
+UPLOAD_ADDRESS = re.compile(r"/settings/cost-centers/[0-9]{1,19}/files/upload/")
+
+
+def longest_body(request: HttpRequest) -> int:
+    """How many bytes may be sent to the address that is asked."""
+    takes_files = UPLOAD_ADDRESS.fullmatch(request.path_info)
+    return settings.UPLOAD_MAX_BYTES if takes_files else settings.REQUEST_BODY_MAX
+
+
 class BodySizeMiddleware:
-    """Refuses with 413 what is larger than any form of ours before a byte of it is read: Django itself bounds what is
+    """Refuses with 413 what is larger than its address takes before a byte of it is read: Django itself bounds what is
     kept in memory, but would write files of any size to the disk."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -74,8 +84,8 @@ class BodySizeMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         length = str(request.META.get("CONTENT_LENGTH") or "0")
-        if length.isdecimal() and int(length[:19]) > settings.REQUEST_BODY_MAX:
-            raise RequestDataTooBig("The body is larger than REQUEST_BODY_MAX.")
+        if length.isdecimal() and int(length[:19]) > longest_body(request):
+            raise RequestDataTooBig("The body is larger than its address takes.")
         return self.get_response(request)
 
 
