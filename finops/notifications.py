@@ -67,6 +67,17 @@ KINDS = {
             "It works again",
             "After a refused key or a day of failures: the bill is complete again.",
         ),
+        Kind(
+            "renewal_ahead",
+            "A subscription renews soon",
+            "Some days before. Its owner is told; where no account here has the owner’s address, you are, as of a cost "
+            "center of yours.",
+        ),
+        Kind(
+            "delivery_stuck",
+            "A delivery waits for an answer, or was refused",
+            "Files of a bill that were found or uploaded could not be imported as they are. Once a delivery.",
+        ),
     )
 }
 

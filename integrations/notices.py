@@ -22,6 +22,7 @@ from django.contrib.auth import get_user_model
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.db import transaction
 from django.db.models import Count, Max, Min, Q, Sum
+from django.urls import reverse
 from django.utils.dateformat import format as format_date
 
 from costcenters.access import VIEW_REPORTS, people_with
@@ -33,6 +34,7 @@ from finops.notifications import KINDS, Kind, settings_url, stop_url
 from integrations import providers
 from integrations.models import Integration, Notice, Stream
 from integrations.providers.base import RecordKind
+from integrations.subscriptions import reminders
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -63,6 +65,8 @@ MAILS = {
     Notice.Event.KEY_REFUSED: Mail("emails/key_refused", KINDS["key_refused"]),
     Notice.Event.FAILING: Mail("emails/failing", KINDS["sync_failing"]),
     Notice.Event.RECOVERED: Mail("emails/recovered", KINDS["recovered"]),
+    Notice.Event.RENEWAL: Mail("emails/renewal", KINDS["renewal_ahead"]),
+    Notice.Event.DELIVERY: Mail("emails/delivery_stuck", KINDS["delivery_stuck"]),
 }
 
 
@@ -171,16 +175,23 @@ def _set_up(integration: Integration, now: datetime) -> None:
 def _recovered(integration: Integration, incident: str, since: datetime, now: datetime) -> None:
     """Whoever was told of the incident is told that it is over."""
     began = format_date(since, "j M Y, H:i")
-    text = (
-        f"Its key was refused on {began} UTC."
-        if incident == Notice.Event.KEY_REFUSED
-        else f"Reading it had failed since {began} UTC."
-    )
+    if incident != Notice.Event.KEY_REFUSED:
+        text = f"Reading it had failed since {began} UTC."
+    elif providers.PROVIDERS[integration.provider].known_by == "key":
+        text = f"Its key was refused on {began} UTC."
+    else:
+        text = f"It could not be read any more on {began} UTC."
     with transaction.atomic():
         over = Integration.objects.filter(pk=integration.pk, incident=incident, incident_at=since)
         # Of two workers that finish at once, one is told.
         if over.update(incident="", incident_at=None):
             _wait_to_be_sent(integration, Notice.Event.RECOVERED, text, _told(integration), not_before=now)
+
+
+def delivery_stuck(integration: Integration, title: str, why: str, *, now: datetime) -> None:
+    """A delivery is refused, or asks: to be told once. Part of the transaction that stores what became of it."""
+    text = f"{title}: {why}" if title and not why.startswith(title) else why
+    Notice.objects.create(integration=integration, event=Notice.Event.DELIVERY, text=text, not_before=now)
 
 
 def take_back(integration: Integration) -> None:
@@ -224,7 +235,8 @@ def deliver(now: datetime) -> int:
             # Such as a person deleted at this moment; it must not keep other messages back.
             logger.exception("it is not known yet who is to be told: %s", notice)
     waiting = Notice.objects.filter(user__isnull=False, not_before__lte=now).order_by("pk")
-    for notice in waiting.select_related("integration__cost_center", "user__notification_setting"):
+    told = ("integration__cost_center", "user__notification_setting", "subscription")
+    for notice in waiting.select_related(*told):
         if monotonic() - began > ROUND_SECONDS:
             break
         mine = Notice.objects.filter(pk=notice.pk, not_before__lte=now).update(
@@ -232,7 +244,7 @@ def deliver(now: datetime) -> int:
         )
         if not mine:
             continue
-        if not _is_wanted(notice):
+        if not _is_wanted(notice, now):
             notice.delete()
             continue
         connection = get_connection()
@@ -242,7 +254,7 @@ def deliver(now: datetime) -> int:
             logger.warning("e-mails wait: %s", refusal_in_words(error))
             break
         try:
-            message = _message(notice)
+            message = _message(notice, now)
             message.connection = connection
             message.send()
         except Exception as error:
@@ -266,15 +278,33 @@ def _address(notice: Notice) -> None:
         if not people:
             logger.warning("nobody with an e-mail address is to be told: %s", notice)
         _wait_to_be_sent(
-            integration, Notice.Event(notice.event), notice.text, people, not_before=notice.not_before
+            integration,
+            Notice.Event(notice.event),
+            notice.text,
+            people,
+            not_before=notice.not_before,
+            subscription_id=notice.subscription_id,
         )
 
 
 def _wait_to_be_sent(
-    integration: Integration, event: Notice.Event, text: str, people: Iterable[User], *, not_before: datetime
+    integration: Integration,
+    event: Notice.Event,
+    text: str,
+    people: Iterable[User],
+    *,
+    not_before: datetime,
+    subscription_id: int | None = None,
 ) -> None:
     Notice.objects.bulk_create(
-        Notice(integration=integration, user=user, event=event, text=text, not_before=not_before)
+        Notice(
+            integration=integration,
+            user=user,
+            event=event,
+            text=text,
+            not_before=not_before,
+            subscription_id=subscription_id,
+        )
         for user in people
     )
 
@@ -291,10 +321,12 @@ def _not_sent(notice: Notice, error: Exception) -> None:
         notice.delete()
 
 
-def _is_wanted(notice: Notice) -> bool:
+def _is_wanted(notice: Notice, now: datetime) -> bool:
     """Whether its person can and may still be told, and wants to be."""
     user = notice.user
     if user is None or not user.email or not user.has_perm(VIEW_REPORTS):
+        return False
+    if notice.event == Notice.Event.RENEWAL and not reminders.still_holds(notice, now.date()):
         return False
     setting = getattr(user, "notification_setting", None)
     return setting is None or bool(getattr(setting, MAILS[Notice.Event(notice.event)].kind.flag))
@@ -322,6 +354,7 @@ class Totals:
     """What the bill holds of a cost center; `first` and `last` are UTC days, both inclusive."""
 
     billed: str
+    line_items: int
     events: int
     people: int
     models: int
@@ -329,31 +362,40 @@ class Totals:
     last: date | None
 
 
-def _message(notice: Notice) -> EmailMultiAlternatives:
+def _message(notice: Notice, now: datetime) -> EmailMultiAlternatives:
     integration, user = notice.integration, notice.user
     if user is None:
         raise ValueError("it is not known who is to be told")
     center, mail = integration.cost_center, MAILS[Notice.Event(notice.event)]
+    provider = providers.PROVIDERS[integration.provider]
     stop = stop_url(user, mail.kind)
     context = {
         "name": one_line(center.name),
         "center": center,
         "integration": integration,
-        "provider": providers.PROVIDERS[integration.provider].name,
+        "provider": provider.name,
         "url": f"{settings.SITE_URL}{center.get_absolute_url()}",
+        "files_url": f"{settings.SITE_URL}{reverse('cost-center-files', args=[center.pk])}",
+        "has_files": provider.holds(RecordKind.DELIVERY),
         "why": one_line(notice.text),
         "totals": _totals(center),
         "site_url": settings.SITE_URL,
-        "reason": _reason(integration, user),
+        "reason": _reason(notice, user),
         "settings_url": settings_url(),
         "stop_url": stop,
     }
+    if notice.subscription is not None:
+        renewal = reminders.renewal(notice.subscription, now.date())
+        context |= {"name": renewal.name, "renewal": renewal}
     headers = {"List-Unsubscribe": f"<{stop}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
     return email(mail.template, context, to=user, headers=headers)
 
 
-def _reason(integration: Integration, user: User) -> str:
+def _reason(notice: Notice, user: User) -> str:
     """Completes "You get this e-mail because"."""
+    integration = notice.integration
+    if reminders.is_owner(notice, user):
+        return "you are the owner of this subscription"
     if user.pk == integration.connected_by_id:
         return "you connected this cost center"
     setting = getattr(user, "notification_setting", None)
@@ -365,6 +407,7 @@ def _reason(integration: Integration, user: User) -> str:
 def _totals(center: CostCenter) -> Totals:
     found = DailyCost.objects.filter(cost_center=center).aggregate(
         billed=Sum("billed_cost"),
+        lines=Sum("line_items"),
         events=Sum("line_items", filter=Q(charge_type="usage")),
         people=Count("user", distinct=True, filter=~Q(user="")),
         models=Count("model", distinct=True, filter=~Q(model="")),
@@ -373,6 +416,7 @@ def _totals(center: CostCenter) -> Totals:
     )
     return Totals(
         billed=display(found["billed"] or Decimal(0), center.currency),
+        line_items=found["lines"] or 0,
         events=found["events"] or 0,
         people=found["people"],
         models=found["models"],
