@@ -1,0 +1,1 @@
+"""Exports of the whole ledger: the page, the download, the API."""
