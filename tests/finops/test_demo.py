@@ -133,7 +133,7 @@ class Starter:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
             check=False,
         )
 
@@ -239,7 +239,7 @@ def test_the_explorer_equals_the_sandbox_to_the_nano_dollar(first, demo_data):
     assert Decimal(row["list_cost"]).scaleb(9) == int(truth["list_nano"])
 
 
-def test_seats_and_example_clouds_are_on_the_bill_too(first, demo_data):
+def test_seats_clouds_and_subscriptions_are_on_the_bill_too(first, demo_data):
     found = dict(
         demo_data.ask(
             "SELECT provider, COUNT(*) FROM costcenters_costlineitem AS line "
@@ -250,7 +250,27 @@ def test_seats_and_example_clouds_are_on_the_bill_too(first, demo_data):
     assert found["cursor"] >= 1
     assert found["aws"] > 300
     assert found["gcp"] > 200
+    assert found["subscriptions"] > 200
     assert {status for (status,) in demo_data.ask("SELECT status FROM costcenters_costcenter")} == {"active"}
+
+
+def test_the_clouds_are_read_from_their_files_by_connections_like_any_other(first, demo_data):
+    files = demo_data.ask("SELECT location, state FROM integrations_importedfile")
+    assert {
+        Path(str(location)).relative_to(demo_data.directory / "focus").parts[0] for location, _ in files
+    } == {
+        "aws",
+        "gcp",
+        "azure",
+    }
+    assert {state for _, state in files} == {"imported"}
+
+
+def test_everything_can_be_synced_by_hand_meanwhile(first, demo_data):
+    synced = demo_data.run("sync")
+    assert synced.returncode == 0, synced.stderr
+    for name in ("Cursor (sandbox)", "AWS (example)", "GCP (example)", "Azure (example)", "Subscriptions"):
+        assert name in synced.stdout
 
 
 def test_pages_are_served_with_their_static_files(first):
@@ -261,13 +281,15 @@ def test_pages_are_served_with_their_static_files(first):
         assert httpx.get(f"http://localhost:{first.port}{asset}", timeout=20).status_code == 200, asset
 
 
-def test_the_set_up_message_becomes_a_file_when_there_is_no_mail_server(first, demo_data):
-    (message,) = (demo_data.directory / "mail").iterdir()
-    assert "admin@example.com" in message.read_text()
+def test_the_set_up_messages_become_files_when_there_is_no_mail_server(first, demo_data):
+    messages = [message.read_text() for message in (demo_data.directory / "mail").iterdir()]
+    assert all("admin@example.com" in message for message in messages)
+    for name in ("Cursor (sandbox)", "AWS (example)", "GCP (example)"):
+        assert len([message for message in messages if name in message]) == 1, name
 
 
 def test_data_logs_and_messages_are_for_this_user_only(first, demo_data):
-    for name in ("onebill.sqlite3", "demo.json", "running.lock", "log", "log/web.log", "mail"):
+    for name in ("onebill.sqlite3", "demo.json", "running.lock", "log", "log/web.log", "mail", "focus/aws"):
         mode = stat.S_IMODE((demo_data.directory / name).stat().st_mode)
         assert mode & 0o077 == 0, f"{name} is {mode:o}"
 

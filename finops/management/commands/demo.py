@@ -19,6 +19,7 @@ from django.core.management.base import CommandError
 
 from costcenters import examples
 from costcenters.models import CostCenter
+from finops.demo_bills import add_subscriptions, connected_files
 from finops.launch import ServeCommand
 from finops.processes import any_free_port, port_answers, port_is_free
 from finops.secrets import fingerprints
@@ -62,8 +63,9 @@ class Company:
 
 class Command(ServeCommand):
     help = (
-        "Everything in one: an invented company in a sandbox of Cursor's API, a real sync of it, AWS and GCP "
-        "example lines, web pages on localhost and the worker, until Ctrl-C. A later start keeps the data."
+        "Everything in one: an invented company in a sandbox of Cursor's API, its FOCUS files of AWS, GCP and Azure, "
+        "its subscriptions, a real sync of all of it, web pages on localhost and the worker, until Ctrl-C. A later "
+        "start keeps the data."
     )
 
     company: Company
@@ -81,6 +83,7 @@ class Command(ServeCommand):
         # Only here: a real key that is connected in the demo is read by the worker, within the usual limits.
         settings.CURSOR_REQUESTS_PER_MINUTE = 0
         self.company = self._company({name: options[name] for name in KNOBS})
+        self._allow_focus_files()
         self._start_sandbox()
 
     def fill(self, admin: User) -> None:
@@ -89,10 +92,16 @@ class Command(ServeCommand):
         ):
             raise CommandError(f"The sandbox does not answer: see sandbox.log in {self.supervisor.logs}.")
         self.company.save(self._memory)
-        examples.add(self.company.first_day, datetime.now(UTC).date())
-        integration = self._connection(admin)
-        if integration is not None:
-            self._sync(integration)
+        now = datetime.now(UTC)
+        add_subscriptions(self.company.first_day, admin, now)
+        try:
+            connected = [self._cursor(admin), *(self._files(bill, admin, now) for bill in examples.BILLS)]
+        except NotConnected as problem:
+            raise CommandError(f"The demo's bill could not be connected. {problem}") from None
+        connected += Integration.objects.filter(provider="subscriptions", credentials__isnull=False)
+        for integration in connected:
+            if integration is not None:
+                self._sync(integration)
 
     # The sandbox ----------------------------------------------------------------------------------
 
@@ -138,34 +147,55 @@ class Command(ServeCommand):
 
     # The bill -------------------------------------------------------------------------------------
 
-    def _connection(self, admin: User) -> Integration | None:
+    def _cursor(self, admin: User) -> Integration | None:
         """The sandbox's connection, made as the form makes it. None when somebody has disconnected it."""
         url = f"http://127.0.0.1:{self.company.port}"
         integration = Integration.objects.filter(key_fingerprint__in=fingerprints(DEFAULT_KEY)).first()
         if integration is not None:
             Integration.objects.filter(pk=integration.pk).update(api_url=url)
-            # This process holds the demo's lock: whoever held a stream is gone, nobody need wait for a lease.
-            Stream.objects.filter(integration=integration).update(claim_token="", claimed_until=None)
             return integration
         if CostCenter.objects.filter(name=NAME).exists():
-            self.say(f"{NAME} is no longer connected: its history stays, nothing new is read.")
+            self._say_left_alone(NAME)
             return None
-        try:
-            return connect(
-                PROVIDERS["cursor"],
-                name=NAME,
-                credentials={"admin_api_key": DEFAULT_KEY},
-                monthly_seat_price=SEAT_PRICE,
-                user=admin,
-                runtime=Runtime(),
-                api_url=url,
-            ).integration
-        except NotConnected as problem:
-            raise CommandError(f"The sandbox could not be connected. {problem}") from None
+        return connect(
+            PROVIDERS["cursor"],
+            name=NAME,
+            credentials={"admin_api_key": DEFAULT_KEY},
+            monthly_seat_price=SEAT_PRICE,
+            user=admin,
+            runtime=Runtime(),
+            api_url=url,
+        ).integration
+
+    def _files(self, bill: examples.Bill, admin: User, now: datetime) -> Integration | None:
+        """Write the bill's files up to yesterday, and have them read."""
+        folder = self._focus_files / bill.provider
+        examples.write(bill, folder, self.company.first_day, now.date())
+        integration = connected_files(bill, folder, admin)
+        if integration is None:
+            self._say_left_alone(bill.name)
+        return integration
+
+    def _say_left_alone(self, name: str) -> None:
+        self.say(f"{name} is no longer connected: its history stays, nothing new is read.")
+
+    @property
+    def _focus_files(self) -> Path:
+        return self.state / "focus"
+
+    def _allow_focus_files(self) -> None:
+        """Have this process and its children read the demo's files, whatever else they may read."""
+        folder = str(self._focus_files)
+        if folder not in settings.FOCUS_FOLDERS:
+            settings.FOCUS_FOLDERS = [*settings.FOCUS_FOLDERS, folder]
+            self.environment.pop("FOCUS_FOLDERS_FILE", None)
+            self.environment["FOCUS_FOLDERS"] = ",".join(settings.FOCUS_FOLDERS)
 
     def _sync(self, integration: Integration) -> None:
         """Read it all now. What fails on a later start is shown, and left to the worker."""
         is_first = integration.set_up_at is None
+        # This process holds the demo's lock: whoever held a stream is gone, nobody need wait for a lease.
+        Stream.objects.filter(integration=integration).update(claim_token="", claimed_until=None)
         try:
             call_command("sync", integration=integration.pk, stdout=self.stdout)
         except CommandError as problem:

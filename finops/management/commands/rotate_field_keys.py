@@ -105,7 +105,8 @@ def rotate(pk: int) -> Outcome:
             return Outcome.GONE
         sealed = integration.credentials
         credentials = sealed.open()
-        fingerprint = fingerprints(PROVIDERS[integration.provider].secret(credentials))[0]
+        secret = PROVIDERS[integration.provider].secret(credentials)
+        fingerprint = fingerprints(secret)[0] if secret else None
         if is_encrypted_with_first_key(sealed.token) and integration.key_fingerprint == fingerprint:
             return Outcome.CURRENT
         unchanged = Integration.objects.filter(pk=pk, credentials=sealed)
