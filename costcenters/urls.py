@@ -3,10 +3,13 @@ from __future__ import annotations
 from django.urls import path
 
 from costcenters import views
+from costcenters.exports import views as exports
 from costcenters.saved_views import pages as saved_view_pages
 
 urlpatterns = [
     path("", views.overview, name="overview"),
+    path("settings/exports/", exports.exports, name="exports"),
+    path("settings/exports/focus/", exports.export_focus, name="export-focus"),
     path("explorer/", views.explorer, name="explorer"),
     path("explorer/export.csv", views.explorer_csv, name="explorer-csv"),
     path("explorer/values/<path:key>/", views.explorer_values, name="explorer-values"),

@@ -11,9 +11,11 @@ from typing import Any
 from django.contrib.auth.decorators import login_not_required
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Q
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 
+from costcenters.catalog import FROM_FILES, LATE_AFTER_FROM_FILES
 from costcenters.models import CostCenter
 from finops.models import Heartbeat
 
@@ -100,7 +102,7 @@ class Lag:
             status=center.status,
             seconds=None if through is None else round(behind.total_seconds()),
             # Who paused it knows that it stands still.
-            is_late=behind > LATE and center.status != CostCenter.Status.PAUSED,
+            is_late=behind > _late_after(center) and center.status != CostCenter.Status.PAUSED,
         )
 
     def told(self) -> dict[str, Any]:
@@ -112,10 +114,16 @@ class Lag:
         }
 
 
+def _late_after(center: CostCenter) -> timedelta:
+    """Clouds deliver their bill a day or two late."""
+    return LATE_AFTER_FROM_FILES if center.provider in FROM_FILES else LATE
+
+
 def connected_cost_centers() -> list[CostCenter]:
-    """Those with a provider that is asked by itself."""
+    """Those with a provider that is asked by itself. Without a location, files are uploaded when somebody has some."""
     centers = CostCenter.objects.exclude(status=CostCenter.Status.DISCONNECTED)
-    return list(centers.filter(integration__credentials__isnull=False))
+    uploaded = Q(integration__provider__in=FROM_FILES, integration__key_fingerprint=None)
+    return list(centers.filter(integration__credentials__isnull=False).exclude(uploaded))
 
 
 def summary(lags: list[Lag]) -> str:

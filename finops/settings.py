@@ -74,7 +74,7 @@ def required(name: str, *, in_debug: str, hint: str) -> str:
 def whole_number(name: str, default: int, *, least: int = 0, most: int = 1_000_000) -> int:
     """A whole number from `least` to `most`."""
     text = env.str(name, default=str(default)).strip()
-    if not (text.isdecimal() and len(text) < 10 and least <= int(text) <= most):
+    if not (text.isdecimal() and len(text) <= 16 and least <= int(text) <= most):
         raise ImproperlyConfigured(f"{name} must be a whole number from {least} to {most:,}, not {text!r}.")
     return int(text)
 
@@ -154,9 +154,11 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
-# Bytes of a request's body. No page takes files: what is larger is refused unread.
+# Bytes of a request's body: what is larger is refused unread. One address takes files and more than any form.
 REQUEST_BODY_MAX = DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
-DATA_UPLOAD_MAX_NUMBER_FILES = 10
+UPLOAD_MAX_BYTES = whole_number("UPLOAD_MAX_BYTES", 1024**3, least=1024**2, most=1024**4)
+UPLOADS_DIR = str(BASE_DIR / env.str("UPLOADS_DIR", default="var/uploads"))
+DATA_UPLOAD_MAX_NUMBER_FILES = 100
 # Above what a query string of the explorer may hold, so that its form can say so beside all other mistakes.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 DEFAULT_EXCEPTION_REPORTER_FILTER = "finops.secrets.AlwaysHidingReporterFilter"
@@ -350,6 +352,19 @@ CURSOR_REQUESTS_PER_MINUTE: int | None = (
 )
 CURSOR_BACKFILL_DAYS = whole_number("CURSOR_BACKFILL_DAYS", 365, most=3650)
 CURSOR_REREAD_DAYS = whole_number("CURSOR_REREAD_DAYS", 3, least=1, most=60)
+_database_file = Path(str(DATABASES["default"]["NAME"])).absolute()
+_data = _database_file.parent if DATABASES["default"]["ENGINE"].endswith("sqlite3") else BASE_DIR / "var"
+#: Folders of this machine, and what lies below them, from which files of a bill may be read.
+FOCUS_FOLDERS: list[str] = [
+    folder.strip() for folder in env.list("FOCUS_FOLDERS", default=[str(_data / "focus")]) if folder.strip()
+]
+for _folder in FOCUS_FOLDERS:
+    if not os.path.isabs(_folder):
+        raise ImproperlyConfigured(f"FOCUS_FOLDERS must name folders from the root on, not {_folder!r}.")
+#: Of an object store that is not Amazon's; stored with a connection when it is made.
+S3_ENDPOINT_URL = (
+    web_address("S3_ENDPOINT_URL", "", is_origin=True) if env.str("S3_ENDPOINT_URL", default="") else ""
+)
 SYNC_LEASE_SECONDS = whole_number("SYNC_LEASE_SECONDS", 60, least=1, most=900)
 
 Q_CLUSTER = {

@@ -5,6 +5,7 @@ from django.contrib.auth.views import LoginView, PasswordResetView
 from django.urls import include, path
 
 from costcenters.api import CostsView
+from costcenters.exports.api import FocusExportView
 from finops import health, notifications
 from finops.audit_log import views as audit_log
 from finops.password_reset import ForgottenPassword, ThrottledPasswordResetForm
@@ -25,9 +26,11 @@ urlpatterns = [
     path("accounts/", include("django.contrib.auth.urls")),
     path("admin/", admin.site.urls),
     path("api/v1/costs/", CostsView.as_view(), name="api-costs"),
+    path("api/v1/exports/focus/", FocusExportView.as_view(), name="api-export-focus"),
     path("", include("costcenters.urls")),
     path("help/cursor/", help_cursor, name="help-cursor"),
     path("settings/cost-centers/", include("integrations.urls")),
+    path("settings/subscriptions/", include("integrations.subscriptions.urls")),
     path("settings/notifications/", notifications.notifications, name="notifications"),
     path("settings/notifications/test/", notifications.send_test_email, name="notifications-test"),
     path("notifications/stop/<str:token>/", notifications.stop, name="notifications-stop"),

@@ -8,6 +8,10 @@ class IntegrationsConfig(AppConfig):
     verbose_name = "Integrations"
 
     def ready(self) -> None:
+        from costcenters.models import PROVIDER_LABELS
         from integrations import audit
+        from integrations.providers import PROVIDERS
 
         audit.register()
+        for provider in PROVIDERS.values():
+            PROVIDER_LABELS.setdefault(provider.slug, provider.name)

@@ -11,7 +11,7 @@ from django.contrib.auth.models import Group
 
 from costcenters.models import CostCenter, SavedView, SeatPrice
 from finops.models import ApiToken
-from integrations.models import Integration
+from integrations.models import Integration, Subscription, SubscriptionSeats
 
 
 def register() -> None:
@@ -25,6 +25,14 @@ def register() -> None:
     auditlog.register(
         Integration, include_fields=["cost_center", "provider", "api_url", "key_hint", "connected_by"]
     )
+    auditlog.register(
+        Subscription,
+        include_fields=[
+            *("name", "plan", "seats", "price", "period", "currency", "starts_on", "renews_on", "ends_on"),
+            *("owner", "tags", "seats_of", "remind_days"),
+        ],
+    )
+    auditlog.register(SubscriptionSeats, include_fields=["subscription", "seats", "effective_from"])
     auditlog.register(ApiToken, include_fields=["name", "user", "scope", "expiry"])
     auditlog.register(
         get_user_model(),

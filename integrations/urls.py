@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.urls import path
 
 from integrations import views
+from integrations.deliveries import views as deliveries
 from integrations.editing import actions, seat_views
 from integrations.editing import views as editing
 
@@ -13,6 +14,12 @@ urlpatterns = [
     path("<int:pk>/progress/", views.cost_center_progress, name="cost-center-progress"),
     path("<int:pk>/members/", views.cost_center_members, name="cost-center-members"),
     path("<int:pk>/runs/", views.cost_center_runs, name="cost-center-runs"),
+    path("<int:center>/files/", deliveries.files, name="cost-center-files"),
+    path("<int:center>/files/upload/", deliveries.upload, name="cost-center-files-upload"),
+    path("<int:center>/files/<int:file>/", deliveries.delivery, name="delivery"),
+    path("<int:center>/files/<int:file>/import/", deliveries.import_anyway, name="delivery-import"),
+    path("<int:center>/files/<int:file>/leave/", deliveries.leave, name="delivery-leave"),
+    path("<int:center>/files/<int:file>/again/", deliveries.try_again, name="delivery-again"),
     path("<int:pk>/reconciliation/", views.reconciliation, name="reconciliation"),
     path("<int:pk>/reconciliation.csv", views.reconciliation_table, name="reconciliation-csv"),
     path("<int:pk>/edit/", editing.edit, name="cost-center-edit"),

@@ -50,13 +50,13 @@ def connect(request: HttpRequest, provider: str) -> HttpResponse:
     """The connect form. The key is verified before anything is stored; a refusal keeps all but the key."""
     require(request, CONNECT_COST_CENTERS)
     chosen = PROVIDERS.get(provider)
-    if chosen is None:
+    if chosen is None or not chosen.is_connectable:
         raise Http404(f"No provider is called {provider}.")
     # A removed connection is made anew under its name, which the link to here brings along.
     named = {"name": request.GET["name"]} if "name" in request.GET else {}
     removed = _removed(chosen, named)
     if removed is not None:
-        named["monthly_seat_price"] = _price_of(removed)
+        named |= {"monthly_seat_price": _price_of(removed), "currency": removed.currency}
     form = chosen.form(request.POST if request.method == "POST" else None, initial=named)
     context: dict[str, Any] = {"provider": chosen, "form": form, "happened": "", "removed": removed}
     if request.method == "POST" and form.is_valid():
@@ -74,7 +74,9 @@ def cost_center(request: HttpRequest, pk: int) -> HttpResponse:
     require(request, VIEW_REPORTS)
     center, now = get_object_or_404(CostCenter, pk=pk), timezone.now()
     page = cost_center_page(center, now)
-    context = {"page": page, "heading": page.heading, "reconciliation": summary(center, now)}
+    provider = page.heading.provider
+    reconciliation = summary(center, now) if provider is not None and provider.has_totals else None
+    context = {"page": page, "heading": page.heading, "reconciliation": reconciliation}
     return render(request, "integrations/cost_center.html", context)
 
 
@@ -168,8 +170,10 @@ def _problems(form: forms.Form) -> list[tuple[str, str]]:
 
 def _removed(provider: Provider, named: dict[str, str]) -> CostCenter | None:
     """The removed cost center that is to be connected again."""
-    known = CostCenter.objects.filter(provider=provider.slug, status=CostCenter.Status.DISCONNECTED)
-    return known.filter(name=named["name"], integration__isnull=False).first() if named else None
+    known = CostCenter.objects.filter(
+        integration__provider=provider.slug, status=CostCenter.Status.DISCONNECTED
+    )
+    return known.filter(name=named["name"]).first() if named else None
 
 
 def _price_of(removed: CostCenter) -> str:
@@ -186,7 +190,8 @@ def _connected(request: HttpRequest, provider: Provider, form: forms.Form) -> Ht
         provider,
         name=answers["name"],
         credentials={name: answers[name] for name in credential_names(form)},
-        monthly_seat_price=answers["monthly_seat_price"],
+        monthly_seat_price=answers.get("monthly_seat_price"),
+        currency=answers.get("currency", "USD"),
         user=request.user,
         runtime=Runtime(),
     )

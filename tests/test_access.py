@@ -23,8 +23,8 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from costcenters.models import CostCenter, SavedView, SeatPrice
 from finops.notifications import STOP_SALT
-from integrations.models import Integration, Stream
-from tests.factories import CostCenterFactory, SavedViewFactory, UserFactory, role_group
+from integrations.models import ImportedFile, Integration, Stream, Subscription, SubscriptionSeats
+from tests.factories import CostCenterFactory, IntegrationFactory, SavedViewFactory, UserFactory, role_group
 
 pytestmark = pytest.mark.django_db
 ROLES = ("Viewer", "Editor", "Admin")
@@ -37,7 +37,11 @@ PARTS: dict[str, Any] = {
     "token": signing.dumps([900_001, "key_refused"], salt=STOP_SALT),
     "key": "user",
     "price": 900_001,
+    # A cost center that takes files, and one of these.
+    "center": 900_001,
+    "file": 900_001,
     "person": 900_001,
+    "change": 900_001,
     # The Django admin's
     "id": 900_001,
     "object_id": "1",
@@ -75,6 +79,8 @@ LEAST = {
     "explorer-csv": "Viewer",
     "explorer-values": "Viewer",
     "line-items": "Viewer",
+    "exports": "Viewer",
+    "export-focus": "Viewer",
     "saved-views": "Viewer",
     "saved-view-new": "Viewer",
     "saved-view-rename": "Viewer",
@@ -90,14 +96,30 @@ LEAST = {
     "cost-center-progress": "Viewer",
     "cost-center-members": "Viewer",
     "cost-center-runs": "Viewer",
+    "cost-center-files": "Viewer",
+    "delivery": "Viewer",
     "reconciliation": "Viewer",
     "reconciliation-csv": "Viewer",
+    "subscriptions": "Viewer",
+    "subscription": "Viewer",
+    "subscription-add": "Editor",
+    "subscription-edit": "Editor",
+    "subscription-terms": "Editor",
+    "subscription-seats": "Editor",
+    "subscription-seats-withdraw": "Editor",
+    "subscription-end": "Editor",
+    "subscriptions-count-again": "Editor",
+    "subscription-delete": "Admin",
     "connect": "Editor",
     "cost-center-edit": "Editor",
     "cost-center-key": "Editor",
     "cost-center-seats": "Editor",
     "cost-center-seat-price-delete": "Editor",
     "cost-center-read-again": "Editor",
+    "cost-center-files-upload": "Editor",
+    "delivery-import": "Editor",
+    "delivery-leave": "Editor",
+    "delivery-again": "Editor",
     "cost-center-sync": "Editor",
     "cost-center-test": "Editor",
     "cost-center-pause": "Editor",
@@ -134,6 +156,11 @@ POST_ONLY = {
     "saved-view-change",
     "saved-view-update",
     "cost-center-seat-price-delete",
+    "subscriptions-count-again",
+    "cost-center-files-upload",
+    "delivery-import",
+    "delivery-leave",
+    "delivery-again",
     "cost-center-sync",
     "cost-center-test",
     "cost-center-pause",
@@ -149,6 +176,7 @@ POST_ONLY = {
 #: Addresses of the API, which answers by status alone; the least role likewise.
 API = {
     "api-costs": "Viewer",
+    "api-export-focus": "Viewer",
 }
 #: Every model of the Django admin, and what an Admin may do to its rows beside looking at them.
 ADMIN_MODELS: dict[str, set[str]] = {
@@ -170,6 +198,8 @@ ADMIN_MODELS: dict[str, set[str]] = {
     "integrations.providertotal": set(),
     "integrations.seatsnapshot": set(),
     "integrations.stream": set(),
+    "integrations.subscription": set(),
+    "integrations.subscriptionseats": set(),
     "integrations.syncrun": set(),
 }
 #: The actions of the Django admin on chosen rows.
@@ -240,6 +270,24 @@ def rows() -> None:
         cost_center=center,
         monthly_price=Decimal(40),
         effective_from=date.today() + timedelta(days=40),
+    )
+    known = Subscription.objects.create(
+        pk=1,
+        cost_center=CostCenterFactory(name="Subscriptions", provider="subscriptions"),
+        name="ChatGPT",
+        seats=5,
+        price=Decimal(30),
+        starts_on=date(2026, 10, 1),
+    )
+    SubscriptionSeats.objects.create(
+        pk=PARTS["change"], subscription=known, seats=9, effective_from=date(2026, 11, 1)
+    )
+    invoices = IntegrationFactory(
+        cost_center=CostCenterFactory(pk=PARTS["center"], name="Invoices", provider="focus_files"),
+        provider="focus_files",
+    )
+    ImportedFile.objects.create(
+        pk=PARTS["file"], integration=invoices, location="a.csv", seen_at=datetime(2026, 11, 21, tzinfo=UTC)
     )
     SavedViewFactory(pk=1)
     UserFactory(pk=PARTS["person"], role="Viewer")

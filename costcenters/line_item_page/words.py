@@ -81,6 +81,8 @@ def explanation(item: CostLineItem, currency: str) -> str:
         return display(amount, currency)
 
     match item.charge_type:
+        case ChargeType.SEAT if not billed and effective:
+            return "Paid ahead: a day's share of the payment. What was paid is billed on its own day."
         case ChargeType.SEAT:
             price = item.details.get("monthlyPrice") if isinstance(item.details, dict) else None
             share = (

@@ -29,6 +29,8 @@ def questions(bill: Bill) -> tuple[Link, ...]:
 
     week, month = bill.preset(Preset.DAYS_7), bill.preset(Preset.DAYS_30)
     asked = [("Who spent the most this week?", grouped(week, "user", NAMED))]
+    if len(bill.cost_centers) > 1:
+        asked.append(("Which service costs most?", grouped(month, "service")))
     if bill.seated:
         asked += [
             (

@@ -12,7 +12,7 @@ from django.db.models import Model
 
 from costcenters.models import CostCenter, SavedView, SeatPrice
 from finops.models import ApiToken
-from integrations.models import Integration
+from integrations.models import Integration, Subscription, SubscriptionSeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ KINDS = (
     Kind("cost-center", "Cost center", CostCenter),
     Kind("connection", "Connection", Integration, frozenset({"cost_center", "connected_by"})),
     Kind("seat-price", "Seat price", SeatPrice, frozenset({"cost_center", "created_by"})),
+    Kind("subscription", "Subscription", Subscription),
+    Kind("subscription-seats", "Seats of a subscription", SubscriptionSeats, frozenset({"subscription"})),
     Kind("saved-view", "Saved view", SavedView),
     Kind("person", "Person", User),
     Kind("role", "Role", Group),

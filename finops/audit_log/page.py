@@ -16,7 +16,7 @@ from finops.audit_log.form import AuditQuery
 from finops.audit_log.kinds import Kind, kind_of, recorded_fields
 from finops.audit_log.words import object_name, sentence
 from finops.paging import keyset_page
-from integrations.models import Integration
+from integrations.models import Integration, Subscription
 
 PAGE_SIZE = 50
 #: A sentence may hold a whole query string of the explorer; the CSV holds all of it.
@@ -110,9 +110,10 @@ def _links(entries: list[LogEntry]) -> dict[int, str]:
 
 def _target(entry: LogEntry, kind: Kind) -> str:
     """The key of the object to look at: of a price that is its cost center."""
-    if kind.slug != "seat-price":
+    if kind.slug not in ("seat-price", "subscription-seats"):
         return entry.object_pk
-    pair = recorded_fields(entry).get("cost_center") or ["", ""]
+    whose = "cost_center" if kind.slug == "seat-price" else "subscription"
+    pair = recorded_fields(entry).get(whose) or ["", ""]
     return next((str(value) for value in reversed(pair) if str(value).isdecimal()), "")
 
 
@@ -126,6 +127,9 @@ def _urls(kind: Kind, keys: set[str]) -> dict[str, str]:
         case "connection":
             pairs = Integration.objects.filter(pk__in=numbers).values_list("pk", "cost_center_id")
             return {str(pk): reverse("cost-center", args=[center]) for pk, center in pairs}
+        case "subscription" | "subscription-seats":
+            known = Subscription.objects.filter(pk__in=numbers).values_list("pk", flat=True)
+            return {str(pk): reverse("subscription", args=[pk]) for pk in known}
         case "saved-view":
             # Somebody else's view may be private, and a view says nothing that its entry does not.
             return {}

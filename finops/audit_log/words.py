@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import date
@@ -10,7 +11,7 @@ from typing import Any
 
 from auditlog.models import LogEntry
 
-from costcenters.models import CostCenter
+from costcenters.models import CostCenter, provider_label
 from finops.audit_log.kinds import Kind, kind_of, notes, recorded_fields
 from finops.audit_log.record import NEVER_SHOWN
 from finops.money import plain
@@ -19,7 +20,7 @@ from finops.secrets import MASK
 #: What the log holds where a field had no value.
 NOTHING = ("", "None", "none", None)
 LABELS = {
-    "connected_on": "first day of seats",
+    "connected_on": "connected on",
     "api_url": "API address",
     "key_hint": "key",
     "query": "question",
@@ -37,6 +38,11 @@ LABELS = {
     "monthly_price": "price of a seat a month",
     "committed_seats": "committed seats",
     "effective_from": "first day",
+    "starts_on": "first day",
+    "ends_on": "last day",
+    "renews_on": "next renewal",
+    "remind_days": "days before a renewal that it is told",
+    "seats_of": "cost center whose seats it is",
 }
 ISO_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 ACTIONS = {
@@ -54,6 +60,8 @@ def sentence(entry: LogEntry) -> str:
         return str(happened) if name in str(happened) else f"{name}: {happened}"
     if kind and kind.slug == "seat-price":
         return _seat_price(entry)
+    if kind and kind.slug == "subscription-seats":
+        return _subscription_seats(entry)
     if entry.action == LogEntry.Action.UPDATE:
         return "; ".join(_changes(entry, kind, name)) or f"changed {name}"
     return f"{ACTIONS.get(entry.action, 'changed')} {_noun(kind)}{name}{_details(entry, kind)}"
@@ -64,6 +72,8 @@ def object_name(entry: LogEntry) -> str:
     kind = kind_of(entry)
     if kind and kind.slug == "seat-price":
         return str(notes(entry).get("cost_center") or entry.object_repr)
+    if kind and kind.slug == "subscription-seats":
+        return str(notes(entry).get("subscription") or entry.object_repr)
     if kind and kind.slug == "connection":
         # Spelled "Cursor Team (cursor)": the provider is of no use here.
         return re.sub(r" \([a-z0-9_-]+\)$", "", entry.object_repr)
@@ -93,6 +103,22 @@ def _seat_price(entry: LogEntry) -> str:
     return f"changed the seat price of {name}: {before} → {price}{since}{committed}"
 
 
+def _subscription_seats(entry: LogEntry) -> str:
+    """Numbers of seats from a day on are set, set anew, and withdrawn."""
+    fields, name = recorded_fields(entry), object_name(entry)
+    if entry.action == LogEntry.Action.UPDATE:
+        # Only the number is: its day stands in what it was called.
+        before, after = _side(fields, "seats", 0), _side(fields, "seats", 1)
+        since = entry.object_repr.partition(" from ")[2]
+        return f"changed the seats of {name}: {before} → {after}" + (
+            f" from {_value(since)}" if since else ""
+        )
+    side = 0 if entry.action == LogEntry.Action.DELETE else 1
+    seats, since = _side(fields, "seats", side), _value(_side(fields, "effective_from", side))
+    done = "withdrew" if entry.action == LogEntry.Action.DELETE else "set"
+    return f"{done} the seats of {name}: {seats} from {since}"
+
+
 def _side(fields: dict[str, Any], name: str, side: int) -> Any:
     pair = fields.get(name)
     return pair[side] if isinstance(pair, list | tuple) and len(pair) == 2 else None
@@ -117,7 +143,8 @@ def _details(entry: LogEntry, kind: Kind | None) -> str:
         if field in hidden or not isinstance(pair, list | tuple) or len(pair) != 2:
             continue
         value = pair[side]
-        if value in NOTHING or value == "False" or str(value) == entry.object_repr:
+        # An empty set of tags is written as {}.
+        if value in NOTHING or value == "{}" or value == "False" or str(value) == entry.object_repr:
             continue
         told.append(
             field.removeprefix("is_") if value == "True" else f"{_label(field)} {_value(value, field)}"
@@ -190,6 +217,17 @@ def _with_article(role: str) -> str:
     return f"{'an' if role[:1].lower() in 'aeio' else 'a'} {role}"
 
 
+def _tags(text: str) -> str:
+    """Such as `team=web, owner=ops`; what is no such set of tags stays as it was kept."""
+    try:
+        tags = json.loads(text)
+    except ValueError:
+        return text
+    if not isinstance(tags, dict):
+        return text
+    return ", ".join(f"{key}={value}" for key, value in sorted(tags.items())) or "nothing"
+
+
 def _label(field: str) -> str:
     return LABELS.get(field, field.replace("_", " "))
 
@@ -202,6 +240,10 @@ def _value(value: Any, field: str = "") -> str:
         return "yes" if text == "True" else "no"
     if field == "status" and text in CostCenter.Status.values:
         return str(CostCenter.Status(text).label)
+    if field == "provider":
+        return provider_label(text)
+    if field == "tags":
+        return _tags(text)
     if ISO_DAY.fullmatch(text[:10]) and (len(text) == 10 or text[10] in " T"):
         try:
             day = date.fromisoformat(text[:10])

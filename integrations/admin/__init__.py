@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from integrations.admin import connections, cost_centers, ledgers
+from integrations.admin import connections, cost_centers, ledgers, subscriptions
 
-__all__ = ["connections", "cost_centers", "ledgers"]
+__all__ = ["connections", "cost_centers", "ledgers", "subscriptions"]

@@ -41,6 +41,8 @@ class ConnectionActions(admin.ModelAdmin):  # type: ignore[type-arg]
     def test_connection(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         def test(integration: Integration) -> str:
             verified = life.test_connection(integration, runtime=Runtime())
+            if verified.found:
+                return f"{verified.found} {verified.warning}".strip()
             active = sum(member.is_active for member in verified.members)
             return f"the key works, {active} members are in the team."
 

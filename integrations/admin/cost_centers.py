@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.forms.models import BaseInlineFormSet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -162,3 +162,9 @@ class SeatPriceAdmin(ReadOnlyAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: SeatPrice | None = None) -> bool:
         may = admin.ModelAdmin.has_delete_permission(self, request, obj)
         return may and obj is not None and obj.may_be_deleted(timezone.now().date())
+
+    def delete_model(self, request: HttpRequest, obj: SeatPrice) -> None:
+        try:
+            life.withdraw_seat_price(obj, now=timezone.now())
+        except NotPossible as refusal:
+            raise PermissionDenied(str(refusal)) from None

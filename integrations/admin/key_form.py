@@ -7,12 +7,13 @@ from typing import Any
 from django import forms
 from django.views.decorators.debug import sensitive_variables
 
+from finops.secrets import SecretUnreadable
 from integrations import connections
 from integrations.connections import NotConnected
 from integrations.http import Runtime
 from integrations.models import Integration
 from integrations.providers import PROVIDERS
-from integrations.providers.base import credential_names
+from integrations.providers.base import credential_names, secret_names
 
 PREFIX = "new_"
 
@@ -23,9 +24,10 @@ def credential_fields(provider: str) -> dict[str, forms.Field]:
     if chosen is None:
         return {}
     fields: dict[str, forms.Field] = {}
-    for name in credential_names(chosen.form):
+    form = chosen.form()
+    for name in secret_names(form):
         fields[PREFIX + name] = forms.CharField(
-            label=f"New {chosen.form.base_fields[name].label}",
+            label=f"New {form.fields[name].label}",
             required=False,
             max_length=500,
             widget=forms.PasswordInput(
@@ -66,8 +68,13 @@ class IntegrationForm(forms.ModelForm):  # type: ignore[type-arg]
     def _rotate(self, typed: dict[str, str]) -> None:
         """Checked as the connect form would check it, tried with the provider, and stored when it works."""
         integration: Integration = self.instance
-        asked = PROVIDERS[integration.provider].form(
-            {"name": integration.cost_center.name, "monthly_seat_price": "", **typed}
+        provider, center = PROVIDERS[integration.provider], integration.cost_center
+        try:
+            stored = {} if integration.credentials is None else provider.shown(integration.credentials.open())
+        except SecretUnreadable:
+            stored = {}
+        asked = provider.form(
+            {"name": center.name, "monthly_seat_price": "", "currency": center.currency, **stored, **typed}
         )
         if not asked.is_valid():
             for name, errors in asked.errors.items():
@@ -82,5 +89,5 @@ class IntegrationForm(forms.ModelForm):  # type: ignore[type-arg]
                 other_team_confirmed=self.cleaned_data["same_team"],
             )
         except NotConnected as refusal:
-            field = "same_team" if refusal.field == "other_team" else PREFIX + next(iter(credentials))
+            field = "same_team" if refusal.field == "other_team" else PREFIX + secret_names(asked)[0]
             self.add_error(field, str(refusal))

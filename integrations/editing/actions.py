@@ -28,6 +28,8 @@ def sync(request: HttpRequest, pk: int) -> HttpResponse:
 
     def read(integration: Integration, now: datetime) -> str:
         if life.sync_now(integration, now=now):
+            if PROVIDERS[integration.provider].takes_files:
+                return "Looking for new and changed files now."
             return "Reading now: what is new, and the last days once more."
         return "It is being read at this moment."
 
@@ -41,6 +43,8 @@ def test(request: HttpRequest, pk: int) -> HttpResponse:
 
     def ask(integration: Integration, now: datetime) -> str:
         verified = life.test_connection(integration, runtime=Runtime())
+        if verified.found:
+            return f"{verified.found} {verified.warning}".strip()
         active = sum(member.is_active for member in verified.members)
         provider = PROVIDERS[integration.provider].name
         return f"The key works: {provider} answered with {counted(active, 'active member')}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -12,7 +13,7 @@ from django import forms
 from costcenters.models import CostCenter, SeatPrice, validate_name
 from finops.money import plain
 from integrations.connections import NotConnected
-from integrations.providers.base import COMMON_FIELDS, Provider, credential_names
+from integrations.providers.base import COMMON_FIELDS, Provider, secret_names
 
 #: A price that begins later than so many years ahead has a slip in its year.
 FARTHEST_YEARS = 5
@@ -173,22 +174,28 @@ class RemoveForm(forms.Form):
 
     def clean_typed_name(self) -> str:
         typed: str = self.cleaned_data["typed_name"]
-        if _as_seen(typed) != _as_seen(self.center.name):
+        if as_seen(typed) != as_seen(self.center.name):
             raise forms.ValidationError("This is not its name. Type it exactly as it stands above.")
         return typed
 
 
-def _as_seen(name: str) -> str:
+def as_seen(name: str) -> str:
     """Without what nobody sees in a page: spaces in a row, and how accents are spelled."""
     return " ".join(unicodedata.normalize("NFC", name).split())
 
 
-def key_form(provider: Provider, data: Any = None, *, asks_for_team: bool = False) -> forms.Form:
+def key_form(
+    provider: Provider,
+    data: Any = None,
+    *,
+    asks_for_team: bool = False,
+    shown: Mapping[str, str] | None = None,
+) -> forms.Form:
     """The credentials of the provider's connect form, and nothing else of it.
 
-    `asks_for_team` adds the box that confirms a key of another team.
+    `asks_for_team` adds the box that confirms a key of another team; `shown` is what of the stored ones may be seen.
     """
-    form = provider.form(data)
+    form = provider.form(data, initial=dict(shown or {}))
     for name in COMMON_FIELDS:
         form.fields.pop(name, None)
     if asks_for_team:
@@ -203,8 +210,12 @@ def mark_refused(refusal: NotConnected, form: forms.Form) -> dict[str, Any]:
     """Mark the field to mend. For the template: `happened`, the refusal's first sentence, and `advice`, the rest."""
     if refusal.field == "name":
         form.add_error("name", "Please change the name.")
+    elif refusal.field == "monthly_seat_price":
+        form.add_error("monthly_seat_price", "Please leave this empty, or end the subscription first.")
+    elif refusal.field == "location":
+        form.add_error("location", "Please check the location.")
     elif refusal.field == "credentials":
-        for name in credential_names(form):
+        for name in secret_names(form):
             form.add_error(name, "Please check this and paste it again.")
     happened, dot, advice = str(refusal).partition(". ")
     return {"happened": happened + dot.strip(), "advice": advice}

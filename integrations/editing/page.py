@@ -17,6 +17,7 @@ from finops.money import display
 from integrations import purge
 from integrations.models import Integration, Stream, SyncRun
 from integrations.pages.badges import Badge, status_badge
+from integrations.pages.heading import name_of
 from integrations.pages.instants import days_of
 from integrations.progress import history_streams
 from integrations.providers import PROVIDERS
@@ -49,7 +50,7 @@ class Subject:
 
     @property
     def provider_name(self) -> str:
-        return self.center.provider_label if self.provider is None else self.provider.name
+        return name_of(self.center, self.provider)
 
     @property
     def is_connected(self) -> bool:
@@ -75,6 +76,20 @@ class Subject:
     @property
     def has_seats(self) -> bool:
         return self.integration is not None and has_seats(self.integration.provider)
+
+    @property
+    def has_files(self) -> bool:
+        """Whether it is read from files, found or uploaded."""
+        return self.provider is not None and self.provider.takes_files
+
+    @property
+    def has_key(self) -> bool:
+        """Whether there is, or may be, something that opens what is read."""
+        return self.is_connected and self.provider is not None and self.provider.is_connectable
+
+    @property
+    def known_by(self) -> str:
+        return "key" if self.provider is None else self.provider.known_by
 
     @property
     def badge(self) -> Badge:

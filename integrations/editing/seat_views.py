@@ -23,6 +23,7 @@ from integrations.editing.seat_preview import preview
 from integrations.life import NotPossible
 from integrations.models import Integration
 from integrations.pages.seat_prices import PriceRow, price_rows
+from integrations.subscriptions import typed_seats
 
 
 @never_cache
@@ -41,6 +42,7 @@ def seats(request: HttpRequest, pk: int) -> HttpResponse:
         today=today,
     )
     context: dict[str, Any] = {"subject": subject, "form": form, "prices": rows, "today": today}
+    context["typed"] = typed_seats.typed_for(subject.center)
     integration = subject.integration
     if integration is not None and subject.has_seats and subject.is_connected:
         change = form.price if form.is_bound and form.is_valid() else None

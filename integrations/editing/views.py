@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods
 
 from costcenters.access import CONNECT_COST_CENTERS, DISCONNECT_COST_CENTERS, require
 from costcenters.models import CostCenter
+from finops.secrets import SecretUnreadable
 from integrations import connections, life
 from integrations.connections import NotConnected
 from integrations.editing.forms import (
@@ -84,16 +85,17 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
 @never_cache
 @require_http_methods(PAGE)
 def key(request: HttpRequest, pk: int) -> HttpResponse:
-    """A new key, verified before it takes the place of the old one; the key is never echoed."""
+    """A new key (or location), verified before it takes the place of the old one; the key is never echoed."""
     require(request, CONNECT_COST_CENTERS)
     subject = Subject.of(get_object_or_404(CostCenter, pk=pk))
     context: dict[str, Any] = {"subject": subject}
-    if subject.integration is not None and subject.provider is not None and subject.is_connected:
+    if subject.integration is not None and subject.provider is not None and subject.has_key:
         is_confirmed = request.POST.get("other_team") == "on"
         form = key_form(
             subject.provider,
             request.POST if request.method == "POST" else None,
             asks_for_team="other_team" in request.POST,
+            shown=_shown(subject.integration, subject.provider),
         )
         context["form"] = form
         if form.is_valid():
@@ -105,12 +107,21 @@ def key(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @sensitive_variables()
+def _shown(integration: Integration, provider: Provider) -> dict[str, str]:
+    """What of the stored credentials may stand in the form."""
+    try:
+        return {} if integration.credentials is None else provider.shown(integration.credentials.open())
+    except SecretUnreadable:
+        return {}
+
+
+@sensitive_variables()
 def _key_replaced(
     request: HttpRequest, integration: Integration, provider: Provider, form: forms.Form, is_confirmed: bool
 ) -> HttpResponse:
     """Raises NotConnected."""
     before = Integration.objects.select_related("cost_center").get(pk=integration.pk)
-    connections.rotate(
+    verified = connections.rotate(
         integration,
         {name: form.cleaned_data[name] for name in credential_names(form)},
         runtime=Runtime(),
@@ -121,11 +132,22 @@ def _key_replaced(
     if center.status == CostCenter.Status.PAUSED:
         follows = "It stays paused until you resume it."
     elif center.complete_through is None:
-        follows = "The first data is being read now."
+        follows = "It is being read now."
     else:
         follows = (
             f"Data is complete through {utc(center.complete_through)}; what came since is being read now."
         )
+    if verified.found:
+        messages.success(request, f"{verified.found} {follows}")
+        if verified.warning:
+            messages.warning(request, verified.warning)
+        if before.key_hint and after.key_hint != before.key_hint:
+            messages.warning(
+                request,
+                f"Now delete the old key ({before.key_hint}) where it was made: whoever has it can still read the "
+                "files.",
+            )
+        return redirect(center)
     if after.key_fingerprint == before.key_fingerprint:
         messages.success(
             request, f"This is the key that was stored already ({after.key_hint}), and it works. {follows}"
@@ -238,9 +260,15 @@ def _removed(request: HttpRequest, subject: Subject, integration: Integration, h
         )
     else:
         messages.success(
-            request, f"“{name}” is removed: its key is deleted. Its history stays in all reports."
+            request,
+            f"“{name}” is removed{': its key is deleted' if hint else ''}. Its history stays in all reports.",
         )
-    if hint:
+    if hint and subject.has_files:
+        messages.warning(
+            request,
+            f"Now delete the key ({hint}) where it was made: whoever has it can still read the files.",
+        )
+    elif hint:
         provider = subject.provider_name
         messages.warning(
             request,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -12,14 +13,14 @@ from django.utils.text import Truncator
 
 from costcenters.catalog import Catalog
 from costcenters.cost_query import CostQuery, Measure
-from costcenters.display.figures import Shown, shown
+from costcenters.display.figures import Shown, counted, shown
 from costcenters.explorer import SumTooLargeError
 from costcenters.links import explorer_url
 from costcenters.models import CostCenter, SeatPrice
 from costcenters.periods import Preset, preset_span
 from costcenters.scope import rows_of, summed, sums_in_range
 from finops.money import units_from_nanos
-from integrations.models import Integration, Member, Stream, SyncRun
+from integrations.models import ImportedFile, Integration, Member, Stream, SyncRun
 from integrations.pages.badges import Badge
 from integrations.pages.heading import Actions, Freshness, heading
 from integrations.pages.instants import utc
@@ -39,7 +40,7 @@ class ListedCostCenter:
 
     `url` is its own page's; the pages that change it lie below, by the hundred too many to reverse one by one. `month`
     is billed since the first of the month; `revised` what the runs of the last 24 hours made of the bill, empty while
-    it is loaded for the first time.
+    it is loaded for the first time; `update` says what a new key or location is entered for.
     """
 
     name: str
@@ -51,6 +52,7 @@ class ListedCostCenter:
     freshness: Freshness
     actions: Actions
     key_hint: str
+    update: str
     seats: str
     month: Shown
     month_url: str
@@ -82,7 +84,7 @@ def cost_center_list(now: datetime) -> CostCenterList:
         )
     )
     centers.sort(key=lambda center: center.status == CostCenter.Status.DISCONNECTED)
-    streams, seats = _streams(), _seats()
+    streams, seats, files = _streams(), _seats(), _files()
     committed = _committed(now.date())
     revisions = _revisions(now)
     catalog = Catalog(cost_centers={center.pk: center for center in centers}, today=now.date())
@@ -105,11 +107,12 @@ def cost_center_list(now: datetime) -> CostCenterList:
                 provider_name=head.provider_name,
                 provider=center.provider,
                 badge=head.badge,
-                reason=_reason(center, integration, known),
+                reason=_reason(center, integration, known, files),
                 freshness=head.freshness,
                 actions=head.actions,
                 key_hint="" if integration is None else integration.key_hint,
-                seats=_seats_of(integration, seats, committed),
+                update=_update(integration, head.provider),
+                seats=_seats_of(integration, seats, committed) if head.has_members else "",
                 month=billed.get(center.pk, Shown("–")),
                 month_url=explorer_url(own),
                 revised=_revised(center, integration, revisions),
@@ -120,7 +123,11 @@ def cost_center_list(now: datetime) -> CostCenterList:
 
 def _tiles(centers: Iterable[CostCenter]) -> tuple[ProviderTile, ...]:
     connected = {center.provider for center in centers if center.status != CostCenter.Status.DISCONNECTED}
-    tiles = [ProviderTile(provider, slug in connected) for slug, provider in PROVIDERS.items()]
+    tiles = [
+        ProviderTile(provider, slug in connected)
+        for slug, provider in PROVIDERS.items()
+        if provider.is_connectable
+    ]
     return tuple(sorted(tiles, key=lambda tile: tile.is_connected))
 
 
@@ -196,8 +203,28 @@ def _revised(
     return Shown(f"{'+' if change > 0 and not figure.is_tiny else ''}{figure} since yesterday", figure.exact)
 
 
-def _reason(center: CostCenter, integration: Integration | None, streams: Iterable[Stream]) -> str:
-    """Why it needs attention, in one sentence; of one that works, since when it cannot be read."""
+def _update(integration: Integration | None, provider: Provider | None) -> str:
+    if provider is not None and provider.takes_files and not (integration and integration.key_fingerprint):
+        return "Set a location"
+    return f"Update {'key' if provider is None else provider.known_by}"
+
+
+def _files() -> dict[int, Counter[str]]:
+    """By integration, how many files ask something or were refused, except for those that somebody left out."""
+    stuck = ImportedFile.objects.stuck()
+    found: dict[int, Counter[str]] = {}
+    for pk, name, number in stuck.order_by().values_list("integration_id", "state").annotate(Count("pk")):
+        found.setdefault(pk, Counter())[name] = number
+    return found
+
+
+def _reason(
+    center: CostCenter,
+    integration: Integration | None,
+    streams: Iterable[Stream],
+    files: dict[int, Counter[str]],
+) -> str:
+    """Why it needs attention, in one sentence; of one that works, since when it cannot be read, or what waits."""
     if integration is None:
         return ""
     if center.status == CostCenter.Status.NEEDS_ATTENTION:
@@ -206,7 +233,14 @@ def _reason(center: CostCenter, integration: Integration | None, streams: Iterab
     failing = [stream.failing_since for stream in streams if stream.failing_since is not None]
     if failing and center.status in CostCenter.WORKING:
         return f"Sync failing since {utc(min(failing))}."
-    return ""
+    stuck = files.get(integration.pk) or Counter()
+    asking, refused = stuck[ImportedFile.State.ASKS], stuck[ImportedFile.State.REFUSED]
+    told = []
+    if asking:
+        told.append(f"{counted(asking, 'file')} {'waits' if asking == 1 else 'wait'} for an answer")
+    if refused:
+        told.append(f"{counted(refused, 'file')} refused")
+    return f"{', '.join(told)}." if told else ""
 
 
 def _billed(question: CostQuery, catalog: Catalog) -> dict[int, Shown]:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from django.db.models import Count, Q
+from django.db.models import Aggregate, Count, Max, Q
 
 from costcenters.models import CostCenter
 from finops.models import Heartbeat
-from integrations.models import Integration, Stream
+from finops.secrets import SecretUnreadable
+from integrations.models import ImportedFile, Integration, Stream
 from integrations.pages.heading import Heading, heading, integration_of
-from integrations.pages.loading import Bill, Loading, bill_since, loading
+from integrations.pages.loading import Bill, Loading, activities, bill_of_files, bill_since, loading
 from integrations.pages.runs import RunRow, recent_runs, run_rows
 from integrations.pages.seat_prices import PriceRow, price_rows
 from integrations.pages.streams import StreamRow, is_held, is_waiting, stream_rows
@@ -31,10 +32,30 @@ class Team:
 
 
 @dataclass(frozen=True, slots=True)
+class Files:
+    """How many files are in which state; not counted are those that were replaced, or that somebody left out.
+
+    `location` is empty for none.
+    """
+
+    imported: int
+    waiting: int
+    asking: int
+    refused: int
+    imported_at: datetime | None
+    location: str
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.imported or self.waiting or self.asking or self.refused)
+
+
+@dataclass(frozen=True, slots=True)
 class CostCenterPage:
     """`refresh_seconds`: the page asks again after so long, since something happens; 0 when nothing does.
 
-    `api_address` is empty where it is the provider's own.
+    `api_address` is empty where it is the provider's own. `files` is None where it is not read from files, and
+    `activities` say what is done with them while they are read for the first time.
     """
 
     heading: Heading
@@ -46,6 +67,8 @@ class CostCenterPage:
     runs: tuple[RunRow, ...]
     prices: tuple[PriceRow, ...]
     team: Team | None
+    files: Files | None
+    activities: tuple[str, ...]
     api_address: str
     refresh_seconds: int
 
@@ -83,6 +106,8 @@ def cost_center_page(center: CostCenter, now: datetime) -> CostCenterPage:
     bill = None
     if history is not None and (is_connecting or set_up_is_news):
         bill = bill_since(center, now - history.length, now)
+    elif head.has_files and (is_connecting or set_up_is_news):
+        bill = bill_of_files(center, now)
     load = None
     if integration is not None and provider is not None and history is not None and is_connecting:
         load = loading(
@@ -97,8 +122,12 @@ def cost_center_page(center: CostCenter, now: datetime) -> CostCenterPage:
         worker_is_missing=worker_is_missing,
         streams=stream_rows(head, streams, now),
         runs=run_rows(runs, head),
-        prices=tuple(price_rows(center, now.date())),
-        team=None if integration is None else _team(integration),
+        prices=() if head.has_files else tuple(price_rows(center, now.date())),
+        team=None if integration is None or not head.has_members else _team(integration),
+        files=None if integration is None or not head.has_files else _files(integration),
+        activities=tuple(activities(provider, streams, runs, now))
+        if provider is not None and head.has_files and is_connecting
+        else (),
         api_address=_api_address(head),
         refresh_seconds=_refresh_seconds(head, streams, now, worker_is_missing=worker_is_missing),
     )
@@ -125,9 +154,35 @@ def _team(integration: Integration) -> Team | None:
     return Team(**found) if any(found.values()) else None
 
 
+def _files(integration: Integration) -> Files:
+    found = ImportedFile.objects.left_in().filter(integration=integration).order_by()
+    state = ImportedFile.State
+    counts: dict[str, Aggregate] = {name: Count("pk", filter=Q(state=name)) for name in state.values}
+    told = found.aggregate(**counts, last=Max("imported_at"))
+    return Files(
+        imported=told[state.IMPORTED],
+        waiting=told[state.FOUND],
+        asking=told[state.ASKS],
+        refused=told[state.REFUSED],
+        imported_at=told["last"],
+        location=_location(integration),
+    )
+
+
+def _location(integration: Integration) -> str:
+    """Where the files lie; empty where they are uploaded, and where it cannot be decrypted any more."""
+    sealed = Integration.objects.filter(pk=integration.pk).values_list("credentials", flat=True).first()
+    try:
+        return "" if sealed is None else sealed.open().get("location", "")
+    except SecretUnreadable:
+        return ""
+
+
 def _api_address(head: Heading) -> str:
     """Host and path alone: whatever else an address may hold is not for everybody's eyes."""
-    if head.integration is None or (head.provider and head.integration.api_url == head.provider.api_url):
+    if head.integration is None or not head.integration.api_url:
+        return ""
+    if head.provider and head.integration.api_url == head.provider.api_url:
         return ""
     address = urlsplit(head.integration.api_url)
     return f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}"

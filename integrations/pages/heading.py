@@ -13,7 +13,7 @@ from integrations.pages.badges import Badge, status_badge
 from integrations.pages.instants import ago, utc
 from integrations.progress import History, history_of, history_streams, overall
 from integrations.providers import PROVIDERS
-from integrations.providers.base import Provider
+from integrations.providers.base import Provider, RecordKind
 from integrations.purge import PurgeProgress, progress_of
 
 
@@ -55,7 +55,21 @@ class Heading:
 
     @property
     def provider_name(self) -> str:
-        return self.center.provider_label if self.provider is None else self.provider.name
+        return name_of(self.center, self.provider)
+
+    @property
+    def has_members(self) -> bool:
+        return self.provider is not None and self.provider.has_members
+
+    @property
+    def has_files(self) -> bool:
+        return self.provider is not None and self.provider.takes_files
+
+
+def name_of(center: CostCenter, provider: Provider | None) -> str:
+    """Whose bill it is; files may hold that of another one than is connected."""
+    is_own = provider is not None and provider.slug == center.provider and not provider.takes_files
+    return provider.name if provider is not None and is_own else center.provider_label
 
 
 def heading_of(center: CostCenter, now: datetime) -> Heading:
@@ -73,7 +87,7 @@ def integration_of(center: CostCenter) -> Integration | None:
 def heading(
     center: CostCenter, integration: Integration | None, streams: Sequence[Stream], now: datetime
 ) -> Heading:
-    provider = PROVIDERS.get(center.provider)
+    provider = PROVIDERS.get(center.provider if integration is None else integration.provider)
     history = None
     if provider is not None:
         history = overall(history_of(stream, now) for _, stream in history_streams(provider, streams))
@@ -94,7 +108,9 @@ def _freshness(center: CostCenter, now: datetime) -> Freshness:
     through = center.complete_through
     if center.status == CostCenter.Status.NEEDS_ATTENTION:
         state = "broken"
-    elif center.status != CostCenter.Status.ACTIVE or through is None or is_late(through, now):
+    elif (
+        center.status != CostCenter.Status.ACTIVE or through is None or is_late(through, now, center.provider)
+    ):
         state = "late"
     else:
         state = ""
@@ -107,14 +123,14 @@ def _actions(
     if is_purging or integration is None or provider is None:
         return Actions()
     if center.status == CostCenter.Status.DISCONNECTED:
-        return Actions(connect_again=True, remove=True)
+        return Actions(connect_again=provider.is_connectable, remove=True)
     works = center.status in CostCenter.WORKING
     return Actions(
         sync=works,
-        test=True,
+        test=provider.is_connectable,
         pause=works,
         resume=center.status == CostCenter.Status.PAUSED,
-        new_key=True,
-        read_again=works,
+        new_key=provider.is_connectable,
+        read_again=works and provider.holds(RecordKind.LINE_ITEM),
         remove=True,
     )

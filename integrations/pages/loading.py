@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+
+from django.db.models import Max, Min
 
 from costcenters import line_items
 from costcenters.catalog import is_late
 from costcenters.cost_query import CostQuery, Filter
 from costcenters.explorer import SumTooLargeError, report
 from costcenters.links import explorer_url
-from costcenters.models import ChargeType, CostCenter
+from costcenters.models import ChargeType, CostCenter, DailyCost
 from costcenters.overview.questions import USAGE
-from costcenters.periods import Granularity, Span
+from costcenters.periods import Granularity, Span, midnight
 from finops.money import display
 from integrations.models import Integration, Stream, SyncRun
 from integrations.pages.instants import window_label
 from integrations.pages.streams import is_held, next_try
 from integrations.progress import History, history_streams, in_words, minutes_left
-from integrations.providers.base import Provider
+from integrations.providers.base import Provider, RecordKind
 
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What the history so far adds up to, usage only."""
+    """What the history so far adds up to: usage only, or all that files brought."""
 
     events: int
     amount: str
@@ -64,6 +66,26 @@ def bill_since(center: CostCenter, since: datetime, now: datetime) -> Bill | Non
     return Bill(total.events, display(Decimal(total.measure), center.currency), since, explorer_url(link))
 
 
+def bill_of_files(center: CostCenter, now: datetime) -> Bill | None:
+    """All that is in the bill. None while that is nothing, and where it is more than can be added up."""
+    days = DailyCost.objects.filter(cost_center=center).aggregate(first=Min("day"), last=Max("day"))
+    if days["first"] is None:
+        return None
+    question = CostQuery(
+        Span(days["first"], days["last"]),
+        granularity=Granularity.TOTAL.value,
+        filters=(Filter("cost_center", (center.name,)),),
+        currency=center.currency,
+    )
+    try:
+        total = report(question, now=now).total
+    except SumTooLargeError:
+        return None
+    link = replace(question, granularity=Granularity.MONTH.value, group_by=("service",))
+    amount = display(Decimal(total.measure), center.currency)
+    return Bill(total.events, amount, midnight(days["first"]), explorer_url(link))
+
+
 def loading(
     integration: Integration,
     provider: Provider,
@@ -83,17 +105,17 @@ def loading(
         minutes = minutes_left(history, events=bill.events, spec=spec, requests_per_minute=limit)
     return Loading(
         history=history,
-        newest_are_in=through is not None and not is_late(through, now),
+        newest_are_in=through is not None and not is_late(through, now, provider.slug),
         windows=integration.runs.filter(
             stream__in=[spec.name for spec, _ in loaded], outcome__in=SyncRun.STORED
         ).count(),
         time_left="" if minutes is None else in_words(minutes),
         limit=limit,
-        activities=tuple(_activities(provider, streams, runs, now)),
+        activities=tuple(activities(provider, streams, runs, now)),
     )
 
 
-def _activities(provider: Provider, streams: list[Stream], runs: list[SyncRun], now: datetime) -> list[str]:
+def activities(provider: Provider, streams: list[Stream], runs: list[SyncRun], now: datetime) -> list[str]:
     """What each unfinished stream is doing, or what keeps it."""
     running = {run.stream: run for run in runs if run.outcome == SyncRun.Outcome.RUNNING}
     by_name = {stream.name: stream for stream in streams}
@@ -105,7 +127,10 @@ def _activities(provider: Provider, streams: list[Stream], runs: list[SyncRun], 
             continue
         if is_held(stream, now) and spec.name in running:
             run = running[spec.name]
-            sentences.append(f"{spec.label}: reading {window_label(run.window_start, run.window_end)}.")
+            what = window_label(run.window_start, run.window_end)
+            sentences.append(
+                f"{spec.label}: reading{'' if spec.kind is RecordKind.DELIVERY else f' {what}'}."
+            )
         elif stream.last_error:
             sentences.append(f"{spec.label}: {stream.last_error} {next_try(stream, now)}")
         elif stream.due_at > now:

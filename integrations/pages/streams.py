@@ -114,7 +114,7 @@ def _due(stream: Stream, now: datetime) -> str:
 def _requests(stream: Stream, spec: StreamSpec, provider: Provider, now: datetime) -> str:
     limit = provider.requests_per_minute(spec.path)
     if limit is None:
-        return "no limit"
+        return "no limit" if spec.path else ""
     instant = now.timestamp()
     recent = [asked for asked in stream.recent_requests if instant - MINUTE < float(asked) <= instant]
     return f"{len(recent):,} of {limit:,}"

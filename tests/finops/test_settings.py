@@ -93,6 +93,10 @@ def test_with_debug_on_nothing_needs_to_be_set(tmp_path):
         ("CURSOR_REREAD_DAYS", "0"),
         ("SYNC_LEASE_SECONDS", "0"),
         ("LOG_FORMAT", "xml"),
+        ("UPLOAD_MAX_BYTES", "2 GB"),
+        ("UPLOAD_MAX_BYTES", "1000"),
+        ("FOCUS_FOLDERS", "focus"),
+        ("S3_ENDPOINT_URL", "minio:9000"),
     ],
 )
 def test_a_malformed_value_stops_the_start_and_is_named(name, value, tmp_path):
@@ -141,6 +145,10 @@ VARIABLES: dict[str, tuple[str, str, Any]] = {
     "CURSOR_BACKFILL_DAYS": ("9", "CURSOR_BACKFILL_DAYS", 9),
     "CURSOR_REREAD_DAYS": ("5", "CURSOR_REREAD_DAYS", 5),
     "SYNC_LEASE_SECONDS": ("30", "SYNC_LEASE_SECONDS", 30),
+    "UPLOAD_MAX_BYTES": ("5000000000", "UPLOAD_MAX_BYTES", 5_000_000_000),
+    "FOCUS_FOLDERS": ("/srv/focus, /mnt/bills", "FOCUS_FOLDERS", ["/srv/focus", "/mnt/bills"]),
+    "S3_ENDPOINT_URL": ("https://minio.example.com/", "S3_ENDPOINT_URL", "https://minio.example.com"),
+    "UPLOADS_DIR": ("/srv/uploads", "UPLOADS_DIR", "/srv/uploads"),
     "SENTRY_DSN": ("https://key@sentry.example.com/1", "SENTRY_DSN", "https://key@sentry.example.com/1"),
 }
 
@@ -148,9 +156,9 @@ VARIABLES: dict[str, tuple[str, str, Any]] = {
 def test_the_table_above_and_the_readme_name_every_variable():
     source = (ROOT / "finops/settings.py").read_text()
     read_there = set(
-        re.findall(r'(?:env\.\w+|required|whole_number|boolean|web_address)\(\s*"([A-Z_]+)"', source)
+        re.findall(r'(?:env\.\w+|required|whole_number|boolean|web_address)\(\s*"([A-Z0-9_]+)"', source)
     )
-    readme = set(re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE))
+    readme = set(re.findall(r"^\| `([A-Z0-9_]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE))
 
     assert read_there == readme == set(VARIABLES)
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.factories import CostCenterFactory, DailyCostFactory, UserFactory
-from tests.pages.accessibility import violations
+from tests.pages.accessibility import assert_readable
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -29,32 +29,23 @@ OF_AN_EDITOR = [
 WITH_ERRORS = {"/explorer/?preset=never": 400, "/explorer/line-items/?preset=never": 400, "/nowhere/": 404}
 
 
-def assert_readable(page: Page) -> None:
-    for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme)
-        for width in (1440, 768, 360):
-            page.set_viewport_size({"width": width, "height": 900})
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, (page.url, theme, width)
-            assert violations(page) == [], (page.url, theme, width)
-
-
 def test_pages_before_the_log_in(page: Page) -> None:
     for path in FOR_ALL:
         page.goto(path)
         assert_readable(page)
 
 
-def test_pages_of_an_editor(page: Page, log_in: Any) -> None:
+def test_pages_of_an_editor(page: Page, logged_in: Any) -> None:
     row = DailyCostFactory()
-    log_in(page, UserFactory(role="Editor"))
+    logged_in(page, UserFactory(role="Editor"))
     for path in OF_AN_EDITOR:
         page.goto(path.format(pk=row.cost_center.pk))
         assert_readable(page)
 
 
-def test_pages_that_refuse(page: Page, log_in: Any, expected_errors: list[str]) -> None:
+def test_pages_that_refuse(page: Page, logged_in: Any, expected_errors: list[str]) -> None:
     CostCenterFactory()
-    log_in(page, UserFactory(role="Viewer"))
+    logged_in(page, UserFactory(role="Viewer"))
     for path, status in {**WITH_ERRORS, "/settings/cost-centers/connect/cursor/": 403}.items():
         expected_errors.append(f"status of {status}")
         response = page.goto(path)

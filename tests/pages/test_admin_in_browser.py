@@ -56,10 +56,10 @@ def filled() -> Integration:
 
 
 @pytest.fixture
-def inside(page: Page, log_in: Any) -> Page:
+def inside(page: Page, logged_in: Any) -> Page:
     """Logged in as a superuser, with an ear for violations."""
     page.add_init_script(WATCH)
-    log_in(page, UserFactory(role="Admin", username="ann", is_superuser=True))
+    logged_in(page, UserFactory(role="Admin", username="ann", is_superuser=True))
     return page
 
 

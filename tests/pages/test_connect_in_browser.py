@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 from integrations.models import Integration
 from tests.connecting import part, work
 from tests.factories import UserFactory
-from tests.pages.accessibility import violations
+from tests.pages.accessibility import assert_readable
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -37,7 +37,7 @@ def in_background(integration: Integration) -> threading.Thread:
 def test_from_connect_now_to_the_bill(page, log_in, api, mail):
     log_in(page, UserFactory(role="Editor", username="eve@example.com"))
     page.get_by_role("link", name="Cost centers", exact=True).click()
-    page.get_by_role("link", name="Connect Now").click()
+    page.get_by_role("link", name=re.compile("Connect Now.*Cursor")).click()
 
     # A wrong key says why and keeps the rest.
     page.get_by_label("Cost Center Name").fill("Cursor – engineering")
@@ -83,9 +83,9 @@ def test_from_connect_now_to_the_bill(page, log_in, api, mail):
     assert sum(int(row["line_items"]) for row in rows) == totals["events"]
 
 
-def test_polling_ends_when_there_is_nothing_to_wait_for(page, log_in, api):
+def test_polling_ends_when_there_is_nothing_to_wait_for(page, logged_in, api):
     user = UserFactory(role="Editor")
-    log_in(page, user)
+    logged_in(page, user)
     page.goto("/settings/cost-centers/connect/cursor/")
     page.get_by_label("Admin API Key").fill(api.api_key)
     with page.expect_response(re.compile("/progress/")):
@@ -101,36 +101,27 @@ def test_polling_ends_when_there_is_nothing_to_wait_for(page, log_in, api):
     assert polled == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
-def test_the_pages_are_accessible_and_fit_the_screen(page, log_in, api, scheme, width):
-    log_in(page, UserFactory(role="Admin"))
-    page.emulate_media(color_scheme=scheme)
-    page.set_viewport_size({"width": width, "height": 900})
+def test_the_pages_are_accessible_and_fit_the_screen(page, logged_in, api):
+    logged_in(page, UserFactory(role="Admin"))
     addresses = ["/settings/cost-centers/", "/settings/cost-centers/connect/cursor/"]
     page.goto(addresses[1])
     page.get_by_role("button", name="Complete Setup").click()
     expect(page.get_by_role("alert")).to_be_visible()
-    assert_fine(page)
+    assert_readable(page)
     page.get_by_label("Admin API Key").fill(api.api_key)
     page.get_by_role("button", name="Complete Setup").click()
     expect(page.get_by_text("History is being loaded.")).to_be_visible()
-    assert_fine(page)
+    assert_readable(page)
     in_background(Integration.objects.get()).join()
     addresses.append(Integration.objects.get().cost_center.get_absolute_url())
     for address in addresses:
         page.goto(address)
-        assert_fine(page)
+        assert_readable(page)
 
 
-def assert_fine(page) -> None:
-    """Axe finds nothing, and nothing makes the page wider than the screen."""
-    assert violations(page) == []
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url
-
-
-def test_the_administration_runs_under_the_content_security_policy(page, log_in, api):
-    log_in(page, UserFactory(role="Admin"))
+def test_the_administration_runs_under_the_content_security_policy(page, logged_in, api):
+    logged_in(page, UserFactory(role="Admin"))
+    page.goto("/")
     page.locator("nav a[href='/admin/']").click()
     expect(page.get_by_role("link", name="Onebill administration")).to_be_visible()
     page.get_by_role("link", name="Cost line items").first.click()

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
+from costcenters.models import DailyCost
 from tests.factories import CostCenterFactory, DailyCostFactory, TagSetFactory, UserFactory
-from tests.pages.accessibility import violations
+from tests.pages.accessibility import assert_readable
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -27,8 +28,8 @@ def bill() -> None:
     cloud = CostCenterFactory(name="AWS", provider="aws", complete_through=cursor.complete_through)
     for ago in range(10):
         day = today - timedelta(days=ago)
-        for n in range(11):
-            DailyCostFactory(
+        DailyCost.objects.bulk_create(
+            DailyCostFactory.build(
                 cost_center=cursor,
                 day=day,
                 user=f"user{n:02}@example.com",
@@ -36,6 +37,8 @@ def bill() -> None:
                 billed_cost=Decimal(n + 1) / 3 // Decimal("0.000000001") / 10**9,
                 input_tokens=1000 * n,
             )
+            for n in range(11)
+        )
         DailyCostFactory(
             cost_center=cloud, day=day, service="Amazon EC2", tag_set=TagSetFactory(tags={"env": "prod"})
         )
@@ -57,8 +60,9 @@ def drawn_pixels(page) -> int:
     )
 
 
-def test_choosing_in_the_form_swaps_the_report_and_keeps_the_address(page, log_in, bill):
-    log_in(page, UserFactory(role="Viewer"))
+def test_choosing_in_the_form_swaps_the_report_and_keeps_the_address(page, logged_in, bill):
+    logged_in(page, UserFactory(role="Viewer"))
+    page.goto("/")
     page.get_by_role("link", name="Explorer", exact=True).click()
     page.wait_for_load_state()
     expect(page.get_by_role("heading", level=2)).to_contain_text("Billed,")
@@ -192,17 +196,11 @@ def test_the_explorer_works_without_scripts(browser, live_server, bill):
 def test_pages_fit_and_are_accessible(page, logged_in, bill, path):
     logged_in(page, UserFactory(role="Admin"))
     page.goto(path)
-    for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme)
-        for width in (1440, 390):
-            page.set_viewport_size({"width": width, "height": 900})
-            expect(page.locator("canvas[data-chart]")).to_be_visible()
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-            assert violations(page) == []
+    expect(page.locator("canvas[data-chart]")).to_be_visible()
+    assert_readable(page)
+    expect(page.locator("canvas[data-chart]")).to_be_visible()
 
 
 def test_the_log_in_is_accessible(page):
     page.goto("/accounts/login/")
-    for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme)
-        assert violations(page) == []
+    assert_readable(page)

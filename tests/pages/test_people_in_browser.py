@@ -13,29 +13,20 @@ from finops.people.invitations import invite
 from finops.people.roles import Role
 from tests.connecting import part
 from tests.factories import PASSWORD, UserFactory, role_group
-from tests.pages.accessibility import violations
+from tests.pages.accessibility import assert_readable
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 CHOSEN = "a quite-long one 7"
 
 
-def assert_readable(page: Page) -> None:
-    for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
-        for width in (1440, 360):
-            page.set_viewport_size({"width": width, "height": 900})
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, (page.url, theme, width)
-            assert violations(page) == [], (page.url, theme, width)
-    page.set_viewport_size({"width": 1440, "height": 1000})
-
-
 def test_somebody_is_invited_by_hand_and_comes_in(
-    page: Page, log_in: Any, live_server: Any, mail: Any, settings: Any
+    page: Page, logged_in: Any, live_server: Any, mail: Any, settings: Any
 ) -> None:
     settings.SITE_URL = live_server.url
     for role in Role:
         role_group(role)
-    log_in(page, UserFactory(role="Admin", first_name="Ada"))
+    logged_in(page, UserFactory(role="Admin", first_name="Ada"))
+    page.goto("/")
     page.get_by_role("link", name="People", exact=True).click()
     page.get_by_role("link", name="Invite somebody").click()
     page.get_by_label("E-mail address").fill("Rin@Example.com")
@@ -63,9 +54,9 @@ def test_somebody_is_invited_by_hand_and_comes_in(
     assert User.objects.get(username="rin@example.com").check_password(CHOSEN)
 
 
-def test_a_person_is_deactivated_and_reactivated_with_the_keyboard(page: Page, log_in: Any) -> None:
+def test_a_person_is_deactivated_and_reactivated_with_the_keyboard(page: Page, logged_in: Any) -> None:
     user = UserFactory(role="Viewer", first_name="Rin")
-    log_in(page, UserFactory(role="Admin"))
+    logged_in(page, UserFactory(role="Admin"))
     page.goto(f"/settings/people/{user.pk}/")
     page.get_by_role("link", name="Deactivate…").focus()
     page.keyboard.press("Enter")
@@ -79,7 +70,7 @@ def test_a_person_is_deactivated_and_reactivated_with_the_keyboard(page: Page, l
     assert User.objects.get(pk=user.pk).check_password(PASSWORD)
 
 
-def test_the_pages_about_people_are_readable_by_everybody(page: Page, log_in: Any, client: Any) -> None:
+def test_the_pages_about_people_are_readable_by_everybody(page: Page, logged_in: Any, client: Any) -> None:
     for role in Role:
         role_group(role)
     admin = UserFactory(role="Admin")
@@ -92,7 +83,7 @@ def test_the_pages_about_people_are_readable_by_everybody(page: Page, log_in: An
     gone = UserFactory(role="Viewer", is_active=False)
     for _ in range(10):
         client.post("/accounts/login/", {"username": user.username, "password": "wrong"})
-    log_in(page, admin)
+    logged_in(page, admin)
     for path in (
         "",
         "?q=nobody-is-called-so",

@@ -11,8 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Page, expect
 
+from costcenters.models import DailyCost
 from tests.factories import CostCenterFactory, DailyCostFactory, UserFactory
-from tests.pages.accessibility import violations
+from tests.pages.accessibility import assert_readable
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 MODELS = ("claude-4.5-sonnet", "gpt-5.5", "composer-2.5-fast")
@@ -23,16 +24,18 @@ def bill() -> None:
     """Three models by twelve people on each of the last twenty days; today is not complete."""
     now = datetime.now(UTC)
     cursor = CostCenterFactory(complete_through=now.replace(hour=0, minute=0, second=0, microsecond=0))
-    for ago in range(20):
-        for n in range(12):
-            DailyCostFactory(
-                cost_center=cursor,
-                day=now.date() - timedelta(days=ago),
-                user=f"user{n:02}@example.com",
-                model=MODELS[n % 3],
-                billed_cost=Decimal(n + 1 + ago) / 4,
-                input_tokens=1000 * n,
-            )
+    DailyCost.objects.bulk_create(
+        DailyCostFactory.build(
+            cost_center=cursor,
+            day=now.date() - timedelta(days=ago),
+            user=f"user{n:02}@example.com",
+            model=MODELS[n % 3],
+            billed_cost=Decimal(n + 1 + ago) / 4,
+            input_tokens=1000 * n,
+        )
+        for ago in range(20)
+        for n in range(12)
+    )
 
 
 @pytest.fixture
@@ -334,9 +337,4 @@ def test_nothing_moves_when_the_report_is_swapped(explorer):
 def test_reports_fit_and_are_accessible(explorer, query):
     page = explorer(query)
     page.get_by_text("Share", exact=True).first.click()
-    for theme in ("light", "dark"):
-        page.emulate_media(color_scheme=theme)
-        for width in (1440, 768, 360):
-            page.set_viewport_size({"width": width, "height": 900})
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-            assert violations(page) == []
+    assert_readable(page)
