@@ -54,6 +54,8 @@ class PreviewedForm(forms.Form):
         """What fields say together."""
 
     def made(self) -> Draft:
+        """What the answers make of the subscription. Every form has its own."""
+        # No abstract method: forms have a metaclass already.
         raise NotImplementedError
 
     def refuse(self, refusal: NotPossible) -> None:
