@@ -17,6 +17,7 @@ for _name in [
     "ALLOWED_HOSTS",
     "EMAIL_URL",
     "DEBUG",
+    "FOCUS_FOLDERS",
     "UPLOADS_DIR",
     "S3_ENDPOINT_URL",
     "UPLOAD_MAX_BYTES",
@@ -25,7 +26,6 @@ for _name in [
 os.environ["ONEBILL_READ_DOTENV"] = "0"
 os.environ["SECRET_KEY"] = "tests-only-" + "k" * 50
 os.environ["FIELD_ENCRYPTION_KEYS"] = "dGVzdHMtb25seS1maWVsZC1rZXktMDEyMzQ1Njc4OTA="
-os.environ["FOCUS_FOLDERS"] = str(_scratch / "focus")
 os.environ["SITE_URL"] = "http://localhost:8000"
 os.environ["CURSOR_REQUESTS_PER_MINUTE"] = "0"
 os.environ.setdefault("DATABASE_URL", f"sqlite:///{_scratch / 'onebill.sqlite3'}")
@@ -35,6 +35,7 @@ from finops.settings import *  # noqa: E402, F403
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):  # noqa: F405
     DATABASES["default"]["TEST"] = {"NAME": str(_scratch / f"test-{os.getpid()}.sqlite3")}  # noqa: F405
 UPLOADS_DIR = str(_scratch / "uploads")
+FOCUS_FOLDERS = [str(_scratch / "focus")]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -66,7 +66,7 @@ def test_what_cannot_be_is_told_while_typing_and_at_its_field(page, logged_in):
 
     preview = page.locator("#preview")
     expect(preview).to_contain_text("It cannot be saved like this:")
-    expect(preview).to_contain_text("Price: Enter a number.")
+    expect(preview).to_contain_text("Price: Enter an amount such as 30.00.")
     expect(page.get_by_role("button", name="Add it")).to_have_count(0)
 
 
@@ -116,13 +116,13 @@ def test_it_all_works_without_javascript(browser, live_server, logged_in):
     page.get_by_label("Name", exact=True).fill("Figma")
     page.get_by_label("Seats", exact=True).fill("2")
     page.get_by_label("Price", exact=True).fill("45")
-    page.get_by_role("button", name="Show what it makes of it").click()
+    page.get_by_role("button", name="Show what it will cost").click()
     page.get_by_role("button", name="Add it").click()
     page.wait_for_url(ONE)
 
     page.get_by_role("link", name="End", exact=True).click()
     page.get_by_label("Last day (UTC)").fill((timezone.now().date() + DAY).isoformat())
-    page.get_by_role("button", name="Show what it makes of it").click()
+    page.get_by_role("button", name="Show what it will cost").click()
     expect(page.locator("#preview")).to_contain_text("cuts a paid period short")
     page.get_by_role("button", name="Save").click()
     page.wait_for_url(ONE)
