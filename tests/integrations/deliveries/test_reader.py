@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -15,50 +14,18 @@ import pytest
 from costcenters.models import CostCenter
 from integrations import notices
 from integrations.deliveries import changes
-from integrations.deliveries.findings import Findings
 from integrations.http import Runtime
-from integrations.models import ImportedFile, Integration, Notice, SyncRun
+from integrations.models import ImportedFile, Integration, Notice
 from integrations.pages.heading import heading_of
 from tests.connecting import part
 from tests.factories import UserFactory
-from tests.integrations.conftest import NOW, Clock
+from tests.integrations.conftest import NOW
 from tests.integrations.deliveries.bills import bill, billed, connect, read, row, states
+from tests.integrations.deliveries.reading import message, runs
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
 State = ImportedFile.State
-
-
-def runs(integration: Integration) -> list[tuple[str, int]]:
-    """Outcome and rows of each run, oldest first."""
-    return list(integration.runs.order_by("pk").values_list("outcome", "events"))
-
-
-def message(integration: Integration, name: str) -> Findings:
-    row = ImportedFile.objects.filter(integration=integration, location__endswith=f"/{name}").latest(
-        "seen_at", "pk"
-    )
-    return Findings.read(row.message)
-
-
-class HookedClock(Clock):
-    """Does something once, when it is asked the time and `when` holds: a file that changes at the wrong moment."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.when: Callable[[], bool] = lambda: False
-        self.then: Callable[[], None] = lambda: None
-
-    def __call__(self) -> datetime:
-        if self.when():
-            self.when = lambda: False
-            self.then()
-        return self.now
-
-
-def delivery_is_begun() -> bool:
-    """The second run of a stream that is being read: the first was the look at the location."""
-    return SyncRun.objects.filter(outcome="running").exists() and SyncRun.objects.count() >= 2
 
 
 class TestImport:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,47 +10,15 @@ import pytest
 from costcenters.models import CostCenter
 from integrations import life, tasks
 from integrations.claims import end_claims
-from integrations.deliveries.findings import Findings
 from integrations.http import Runtime
-from integrations.models import ImportedFile, Integration, Notice, Stream, SyncRun
+from integrations.models import ImportedFile, Integration, Notice, Stream
 from tests.integrations.conftest import NOW, Clock
 from tests.integrations.deliveries.bills import bill, billed, connect, csv_bytes, read, row, states
+from tests.integrations.deliveries.reading import HookedClock, delivery_is_begun, runs
 
 pytestmark = pytest.mark.django_db
 HOUR = timedelta(hours=1)
 State = ImportedFile.State
-
-
-def runs(integration: Integration) -> list[tuple[str, int]]:
-    """Outcome and rows of each run, oldest first."""
-    return list(integration.runs.order_by("pk").values_list("outcome", "events"))
-
-
-def message(integration: Integration, name: str) -> Findings:
-    row = ImportedFile.objects.filter(integration=integration, location__endswith=f"/{name}").latest(
-        "seen_at", "pk"
-    )
-    return Findings.read(row.message)
-
-
-class HookedClock(Clock):
-    """Does something once, when it is asked the time and `when` holds: a file that changes at the wrong moment."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.when: Callable[[], bool] = lambda: False
-        self.then: Callable[[], None] = lambda: None
-
-    def __call__(self) -> datetime:
-        if self.when():
-            self.when = lambda: False
-            self.then()
-        return self.now
-
-
-def delivery_is_begun() -> bool:
-    """The second run of a stream that is being read: the first was the look at the location."""
-    return SyncRun.objects.filter(outcome="running").exists() and SyncRun.objects.count() >= 2
 
 
 class TestChangingFiles:

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 from django.db.models import Sum
+from django.utils import timezone
 
 from costcenters.models import CostCenter, CostLineItem, DailyCost
 from integrations.models import Subscription
 from integrations.subscriptions import changes
 from integrations.subscriptions.amortisation import SeatChange
 from integrations.subscriptions.changes import Draft
+from tests.factories import UserFactory
 
 NOW = datetime(2026, 11, 20, 14, 25, 30, tzinfo=UTC)
 TODAY = NOW.date()
@@ -55,3 +57,15 @@ def lines(**which: Any) -> list[CostLineItem]:
 def center() -> CostCenter:
     """The cost center that the first subscription made."""
     return add().cost_center
+
+
+@pytest.fixture
+def today():
+    return timezone.now().date()
+
+
+@pytest.fixture
+def editor(client):
+    client.user = UserFactory(role="Editor", username="eve@example.com")
+    client.force_login(client.user)
+    return client

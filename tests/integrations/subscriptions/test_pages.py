@@ -6,72 +6,18 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from django.contrib.messages import get_messages
 from django.urls import reverse
-from django.utils import timezone
 
 from costcenters.models import SeatPrice
 from integrations.models import Subscription
 from integrations.subscriptions.amortisation import later_by_months
 from tests.factories import CostCenterFactory, IntegrationFactory, UserFactory
 
-from .conftest import add as add_on_a_clock
 from .conftest import sums
+from .on_pages import add, page_of, save, told, typed
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
-
-
-@pytest.fixture
-def today():
-    return timezone.now().date()
-
-
-@pytest.fixture
-def editor(client):
-    client.user = UserFactory(role="Editor", username="eve@example.com")
-    client.force_login(client.user)
-    return client
-
-
-def add(*changes, **fields):
-    return add_on_a_clock(*changes, now=timezone.now(), **fields)
-
-
-def typed(**changed):
-    return {
-        "name": "ChatGPT",
-        "plan": "Team",
-        "pricing": "seats",
-        "seats": "5",
-        "price": "30",
-        "period": "monthly",
-        "currency": "USD",
-        "starts_on": timezone.now().date().isoformat(),
-        "ends_on": "",
-        "renews_on": "",
-        "remind_days": "14",
-        "owner": "",
-        "tags": "",
-        "seats_of": "",
-        **changed,
-    }
-
-
-def save(client, url, answers, **more):
-    """Both steps, as somebody without JavaScript takes them."""
-    shown = client.post(url, {**answers, "preview": "1"})
-    assert shown.status_code == 200
-    assert shown.context["can_save"], shown.context["form"].errors
-    return client.post(url, {**answers, "save": "1", "previewed": shown.context["form"].stamp, **more})
-
-
-def told(response):
-    return [str(message) for message in get_messages(response.wsgi_request)]
-
-
-def page_of(known, page=""):
-    return reverse(f"subscription{page and '-'}{page}", args=[known.pk])
 
 
 # Adding ---------------------------------------------------------------------------------------------------------------
