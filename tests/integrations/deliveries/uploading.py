@@ -74,3 +74,10 @@ def imported_file(integration: Integration, **fields: Any) -> ImportedFile:
 
 def set_status(integration: Integration, status: CostCenter.Status) -> None:
     CostCenter.objects.filter(pk=integration.cost_center_id).update(status=status)
+
+
+def shown(client: Client, integration: Integration, **asked: str) -> str:
+    """The page of files."""
+    response = client.get(address(integration), asked)
+    assert response.status_code == 200
+    return response.content.decode()

@@ -18,13 +18,11 @@ from integrations import tasks
 from integrations.deliveries import changes, receiving, uploads
 from integrations.deliveries.uploads import UploadGone
 from integrations.models import ImportedFile, Stream
-from tests.factories import UserFactory
 from tests.integrations.deliveries.uploading import (
     FAR,
     ROWS,
     address,
     file,
-    files_center,
     imported_file,
     kept,
     upload,
@@ -32,25 +30,6 @@ from tests.integrations.deliveries.uploading import (
 
 pytestmark = pytest.mark.django_db
 State = ImportedFile.State
-
-
-@pytest.fixture(autouse=True)
-def folder(settings, tmp_path):
-    """An uploads directory that is not there yet."""
-    settings.UPLOADS_DIR = str(tmp_path / "uploads")
-    return tmp_path / "uploads"
-
-
-@pytest.fixture
-def integration():
-    return files_center()
-
-
-@pytest.fixture
-def editor(client):
-    user = UserFactory(role="Editor", username="ada@example.com")
-    client.force_login(user)
-    return user
 
 
 def text(response) -> str:

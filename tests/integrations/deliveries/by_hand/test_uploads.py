@@ -32,25 +32,6 @@ pytestmark = pytest.mark.django_db
 State = ImportedFile.State
 
 
-@pytest.fixture(autouse=True)
-def folder(settings, tmp_path):
-    """An uploads directory that is not there yet."""
-    settings.UPLOADS_DIR = str(tmp_path / "uploads")
-    return tmp_path / "uploads"
-
-
-@pytest.fixture
-def integration():
-    return files_center()
-
-
-@pytest.fixture
-def editor(client):
-    user = UserFactory(role="Editor", username="ada@example.com")
-    client.force_login(user)
-    return user
-
-
 def text(response) -> str:
     return response.content.decode()
 
