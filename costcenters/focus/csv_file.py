@@ -7,12 +7,14 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from costcenters.focus.files import BLOCK_BYTES, Batch, Fault, Header
 from costcenters.focus.streams import HEAD, Unpacked, Unreadable, Watched, check_text, explained
 
 if TYPE_CHECKING:
+    from pyarrow import RecordBatch
+
     from costcenters.focus.delivery import Source
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -31,6 +33,8 @@ class CsvFile:
         check_text(self._text.head)
         self.delimiter, self._names = _header(self._text.head)
         self.header = Header.of(self._names)
+        #: pyarrow's, which nothing else may hold.
+        self._reader: Any = None
         self._left_out = 0
         #: pyarrow's words for a row with too many or too few values, at which it stops.
         self._misshapen = ""
@@ -48,7 +52,7 @@ class CsvFile:
         if len(self._text.head) < HEAD and _is_one_record(self._text.head):
             return  # which pyarrow would take for a part of a row
         with self._translated():
-            reader = arrow_csv.open_csv(
+            self._reader = arrow_csv.open_csv(
                 pyarrow.PythonFile(self._text, mode="r"),
                 read_options=arrow_csv.ReadOptions(
                     block_size=BLOCK_BYTES,
@@ -63,7 +67,7 @@ class CsvFile:
                     strings_can_be_null=False,
                 ),
             )
-            for batch in reader:
+            while (batch := self._next()) is not None:
                 if batch.num_rows:
                     yield Batch(
                         first,
@@ -73,6 +77,13 @@ class CsvFile:
                     )
                     first += batch.num_rows
         self._is_unclosed = self._text.quotes % 2 == 1 and self._ends_inside_quotes()
+
+    def _next(self) -> RecordBatch | None:
+        try:
+            found: RecordBatch = self._reader.read_next_batch()
+        except StopIteration:
+            return None
+        return found
 
     def locate(self, rows: set[int]) -> dict[int, int]:
         lines: dict[int, int] = {}
@@ -104,7 +115,9 @@ class CsvFile:
         return self._left_out + self._is_unclosed, self._faults
 
     def close(self) -> None:
-        self._text.end()
+        # Waits for a thread of pyarrow's that reads ahead: the end of Python would meet it in the middle of a read,
+        # and the process would crash or never end.
+        self._reader = None
         self._watched.close()
 
     def _records(self, *, strict: bool) -> Iterator[tuple[int, list[str]]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -98,7 +97,6 @@ class Unpacked(io.RawIOBase):
         self._ahead = self.head
         #: Of the text as a whole, to notice one that ends inside a quoted value.
         self.quotes = 0
-        self._reading, self._is_over = Lock(), False
 
     def _read_head(self) -> bytes:
         parts, missing = [], HEAD
@@ -110,16 +108,7 @@ class Unpacked(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def end(self) -> None:
-        """There is no more to read. A thread of pyarrow's, which reads ahead, would go on while Python itself ends."""
-        with self._reading:
-            self._is_over = True
-
     def read(self, size: int = -1, /) -> bytes:
-        with self._reading:
-            return b"" if self._is_over else self._read(size)
-
-    def _read(self, size: int) -> bytes:
         if self._ahead:
             end = len(self._ahead) if size < 0 else size
             found, self._ahead = self._ahead[:end], self._ahead[end:]

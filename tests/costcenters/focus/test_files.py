@@ -337,18 +337,31 @@ def test_a_row_without_an_end_is_not_taken_into_memory(endless, monkeypatch):
     assert max(file.tell() for file in opened[1:]) < 3 << 20
 
 
-def test_nothing_is_read_ahead_any_more_when_a_file_was_refused():
-    """A thread that reads on while Python ends would bring the process down."""
-    script = """
-import gzip, io, pathlib, sys, tempfile
+@pytest.mark.parametrize("rows", [1, 20_000])
+def test_nothing_is_read_ahead_any_more_when_a_file_was_refused(rows: int):
+    """A thread that reads on while Python ends would bring the process down, or keep it from ending."""
+    script = f"""
+import gzip, pathlib, sys, tempfile, threading, time
+from costcenters.focus import csv_file
 from costcenters.focus.delivery import DeliveryRefused, read_delivery
 from tests.costcenters.focus.deliveries import Bytes, csv_text, ROW
-text = csv_text([ROW]).encode() + b"," * (300 << 20)
+
+class Slow(csv_file.Unpacked):
+    def read(self, size=-1):
+        found = super().read(size)
+        if isinstance(threading.current_thread(), threading._DummyThread):  # not of Python's own
+            time.sleep(0.3)
+        return found
+
+csv_file.Unpacked = Slow
+text = csv_text([ROW] * {rows}).encode() + b"," * (60 << 20)
 try:
     read_delivery([Bytes(gzip.compress(text, 1))], scratch=pathlib.Path(tempfile.mkdtemp()))
 except DeliveryRefused:
     sys.exit(7)
 """
     setup = "import django; django.setup()"
-    ran = subprocess.run([sys.executable, "-c", setup + script], capture_output=True, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-c", setup + script], capture_output=True, check=False, timeout=120
+    )
     assert ran.returncode == 7, ran.stderr.decode()[-500:]
