@@ -179,6 +179,8 @@ INSTALLED_APPS = [
     "django_htmx",
     "chartkick.django",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "knox",
     "csp",
     "axes",
@@ -294,16 +296,28 @@ REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": timedelta(days=90)}
 REST_FRAMEWORK = {
     # The token comes first: its challenge is what a 401 carries.
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "finops.api_access.BearerToken",
+        "finops.api.access.BearerToken",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["finops.api_access.MayAsk"],
+    "DEFAULT_PERMISSION_CLASSES": ["finops.api.access.MayAsk"],
+    "DEFAULT_THROTTLE_CLASSES": ["finops.api.throttling.RequestsPerMinute"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "EXCEPTION_HANDLER": "finops.api.problem_response",
+    "EXCEPTION_HANDLER": "finops.api.problems.problem_response",
     # The Accept header chooses; `format` is a parameter like any other.
     "URL_FORMAT_OVERRIDE": None,
 }
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Onebill",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.1",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SERVE_INCLUDE_SCHEMA": False,
+}
+API_REQUESTS_PER_MINUTE = whole_number("API_REQUESTS_PER_MINUTE", 600)
 
 # Pages ----------------------------------------------------------------------------------------------------------------
 

@@ -4,8 +4,6 @@ from django.contrib import admin
 from django.contrib.auth.views import LoginView, PasswordResetView
 from django.urls import include, path
 
-from costcenters.api import CostsView
-from costcenters.exports.api import FocusExportView
 from finops import health, notifications
 from finops.audit_log import views as audit_log
 from finops.password_reset import ForgottenPassword, ThrottledPasswordResetForm
@@ -25,8 +23,7 @@ urlpatterns = [
     path("accounts/reset/<uidb64>/<token>/", ForgottenPassword.as_view(), name="password_reset_confirm"),
     path("accounts/", include("django.contrib.auth.urls")),
     path("admin/", admin.site.urls),
-    path("api/v1/costs/", CostsView.as_view(), name="api-costs"),
-    path("api/v1/exports/focus/", FocusExportView.as_view(), name="api-export-focus"),
+    path("api/", include("finops.api.urls")),
     path("", include("costcenters.urls")),
     path("help/cursor/", help_cursor, name="help-cursor"),
     path("settings/cost-centers/", include("integrations.urls")),
@@ -40,6 +37,6 @@ urlpatterns = [
     path("settings/audit-log/export.csv", audit_log.audit_log_csv, name="audit-log-csv"),
 ]
 
-handler400 = "finops.api.bad_request"
-handler404 = "finops.api.page_not_found"
-handler500 = "finops.api.server_error"
+handler400 = "finops.api.problems.bad_request"
+handler404 = "finops.api.problems.page_not_found"
+handler500 = "finops.api.problems.server_error"

@@ -175,6 +175,8 @@ POST_ONLY = {
 }
 #: Addresses of the API, which answers by status alone; the least role likewise.
 API = {
+    "api-schema": "",
+    "api-me": "",
     "api-costs": "Viewer",
     "api-export-focus": "Viewer",
 }

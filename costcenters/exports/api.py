@@ -6,12 +6,13 @@ from django.http import HttpResponseBase
 from rest_framework.request import Request
 
 from costcenters.access import VIEW_REPORTS
-from costcenters.api import CsvRenderer
+from costcenters.api.costs import CsvRenderer
 from costcenters.catalog import Catalog
 from costcenters.exports.form import FocusExportForm
 from costcenters.exports.views import download
 from costcenters.focus.export_files import Format
-from finops.api import ApiView, InvalidParameters
+from finops.api.problems import InvalidParameters
+from finops.api.views import ApiView
 
 
 class GzipRenderer(CsvRenderer):
@@ -32,6 +33,7 @@ class FocusExportView(ApiView):
     """`/api/v1/exports/focus/`"""
 
     permission = VIEW_REPORTS
+    query_class = None
     renderer_classes = [CsvRenderer, GzipRenderer, ParquetRenderer]
 
     def get(self, request: Request) -> HttpResponseBase:

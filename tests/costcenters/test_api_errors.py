@@ -9,7 +9,7 @@ from django.db import connection
 from django.http import Http404
 from django.test import RequestFactory
 
-from finops.api import bad_request, page_not_found, server_error
+from finops.api.problems import bad_request, page_not_found, server_error
 from tests.costcenters.api_answers import COSTS, PROBLEM, problem
 from tests.factories import CostCenterFactory, DailyCostFactory
 

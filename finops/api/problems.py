@@ -1,4 +1,4 @@
-"""What every endpoint of the API shares: its base, and errors in one shape (RFC 9457)."""
+"""Errors of the API, all in one shape (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ from django.shortcuts import render
 from django.template.defaultfilters import filesizeformat
 from django.views import defaults
 from rest_framework import exceptions
-from rest_framework.response import Response
-from rest_framework.views import APIView, set_rollback
 
 from finops.logs import request_id
 from finops.middleware import longest_body
@@ -29,6 +27,9 @@ API_PATH = "/api/"
 BLANK = "about:blank"
 TOO_LARGE = "The body is larger than anything here has need of."
 INVALID = "urn:onebill:problem:invalid-parameters"
+INVALID_BODY = "urn:onebill:problem:invalid-body"
+CONFLICT = "urn:onebill:problem:conflict"
+SCOPE = "urn:onebill:problem:token-scope"
 
 
 class FieldError(TypedDict):
@@ -79,14 +80,24 @@ class InvalidParameters(Problem):
         )
 
 
-class ApiView(APIView):
-    """An endpoint. `permission` is what whoever asks must hold, such as `costcenters.view_reports`."""
+class InvalidBody(Problem):
+    """`problems` are pairs of the path of a value in the body (empty for all of it) and a sentence."""
 
-    permission: str
+    def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
+        super().__init__(
+            HTTPStatus.BAD_REQUEST,
+            "Some values cannot be accepted, and nothing was changed; `errors` says which and why.",
+            type=INVALID_BODY,
+            title="Invalid body",
+            errors=problems,
+        )
 
-    def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Response:
-        """No more than the Allow header: the schema describes the rest."""
-        return Response(status=HTTPStatus.NO_CONTENT)
+
+class Conflict(Problem):
+    """What is asked for is understood, but the state of things does not allow it; nothing was changed."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(HTTPStatus.CONFLICT, detail, type=CONFLICT, title="Not possible now")
 
 
 def problem_response(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
@@ -94,10 +105,9 @@ def problem_response(error: Exception, context: Mapping[str, Any]) -> HttpRespon
     known = _as_api_exception(error)
     if known is None:
         return None
-    set_rollback()
-    errors = known.errors if isinstance(known, Problem) else tuple(_field_errors(known.detail))
+    errors = known.errors if isinstance(known, Problem) else tuple(field_errors(known.detail))
     if errors and not isinstance(known, Problem):
-        known = InvalidParameters(errors)
+        known = InvalidBody(errors)
     response = problem(
         known.status_code,
         _sentence(known, context),
@@ -155,16 +165,16 @@ def _as_api_exception(error: Exception) -> exceptions.APIException | None:
     return None
 
 
-def _field_errors(detail: Any, path: str = "") -> Iterator[tuple[str, str]]:
+def field_errors(detail: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """What serializers found wrong, flat: `{"a": {"b": ["No."]}}` is `("a.b", "No.")`."""
     if isinstance(detail, Mapping):
         for name, inner in detail.items():
-            own = "" if name == "non_field_errors" else str(name)
-            yield from _field_errors(inner, ".".join(part for part in (path, own) if part))
+            own = "" if name == "nonfield_errors" else str(name)
+            yield from field_errors(inner, ".".join(part for part in (path, own) if part))
     elif isinstance(detail, list):
         for position, inner in enumerate(detail):
             is_nested = isinstance(inner, Mapping | list)
-            yield from _field_errors(inner, f"{path}.{position}".strip(".") if is_nested else path)
+            yield from field_errors(inner, f"{path}.{position}".strip(".") if is_nested else path)
     elif path or not isinstance(detail, exceptions.ErrorDetail):
         yield path, str(detail)
 

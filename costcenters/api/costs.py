@@ -23,7 +23,8 @@ from costcenters.explorer_page.export import Export
 from costcenters.periods import Span
 from costcenters.query_form import CostQueryForm
 from costcenters.report import Amounts, Figure, Period, Report, ReportRow
-from finops.api import ApiView, InvalidParameters, Problem
+from finops.api.problems import InvalidParameters, Problem
+from finops.api.views import ApiView
 from finops.money import plain
 
 #: An exact amount as a decimal string, or a count of tokens or line items.
@@ -160,6 +161,7 @@ class CostsView(ApiView):
     """`/api/v1/costs/`"""
 
     permission = VIEW_REPORTS
+    query_class = None
     renderer_classes = [JSONRenderer, CsvRenderer]
 
     def get(self, request: Request) -> HttpResponseBase:
