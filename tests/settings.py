@@ -28,6 +28,7 @@ os.environ["SECRET_KEY"] = "tests-only-" + "k" * 50
 os.environ["FIELD_ENCRYPTION_KEYS"] = "dGVzdHMtb25seS1maWVsZC1rZXktMDEyMzQ1Njc4OTA="
 os.environ["SITE_URL"] = "http://localhost:8000"
 os.environ["CURSOR_REQUESTS_PER_MINUTE"] = "0"
+os.environ["API_REQUESTS_PER_MINUTE"] = "0"
 os.environ.setdefault("DATABASE_URL", f"sqlite:///{_scratch / 'onebill.sqlite3'}")
 
 from finops.settings import *  # noqa: E402, F403
