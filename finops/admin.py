@@ -164,11 +164,11 @@ def replace_stock_pages() -> None:
 class ApiTokenAdmin(ReadOnlyAdmin):
     """To see who holds a token, and to revoke it. The token itself is known to its owner only."""
 
-    list_display = ("name", "user", "scope", "created", "expiry", "last_used_at")
+    list_display = ("name", "user", "hint", "scope", "created", "expiry", "last_used_at")
     list_select_related = ("user",)
     list_filter = ("scope",)
     search_fields = ("name", "user__username")
-    fields = ("name", "user", "scope", "created", "expiry", "last_used_at")
+    fields = ("name", "user", "hint", "scope", "created", "expiry", "last_used_at")
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return admin.ModelAdmin.has_delete_permission(self, request, obj)

@@ -21,6 +21,7 @@ MASK = "••••"
 #: What an API key may look like in free text; whatever matches is masked in logs and stored messages.
 KEY_PATTERN = re.compile(
     r"\b(crsr|key|sk|AKIA)_?[A-Za-z0-9][A-Za-z0-9_-]{7,}|Basic [A-Za-z0-9+/=]{8,}|gAAAA[\w-]{20,}=*"
+    r"|\bonebill_[0-9a-f]{16,}"
 )
 #: Whoever holds one of these addresses may act with it: set a password, accept an invitation, stop e-mails.
 LINK_PATTERN = re.compile(r"(/(?:accounts/reset|invitation|notifications/stop)/)[^\s\"'<>]+")

@@ -1,4 +1,4 @@
-"""Log-in sessions that have expired are deleted once a day; and who can log in at all."""
+"""Log-in sessions and API tokens that have expired are deleted once a day; and who can log in at all."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.contrib.sessions.backends.db import SessionStore
 
 from finops.models import Heartbeat
+from finops.tokens.changes import delete_long_expired
 
 CLEARED = "expired sessions deleted"
 EVERY = timedelta(days=1)
@@ -19,6 +20,7 @@ def clear_expired_daily(now: datetime) -> bool:
         return False
     Heartbeat.beat(CLEARED, now)
     SessionStore.clear_expired()
+    delete_long_expired(now)
     return True
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
+from uuid import UUID
 
 from auditlog.models import LogEntry
 from django.urls import NoReverseMatch, reverse
@@ -134,10 +135,21 @@ def _urls(kind: Kind, keys: set[str]) -> dict[str, str]:
             # Somebody else's view may be private, and a view says nothing that its entry does not.
             return {}
     model = kind.model
-    wanted: set[int] | set[str] = keys if kind.slug == "token" else numbers
+    wanted: set[int] | set[UUID] = _ids(keys) if kind.slug == "token" else numbers
     found = model._default_manager.filter(pk__in=wanted).values_list("pk", flat=True)
     try:
         page = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
         return {str(pk): reverse(page, args=[pk]) for pk in found}
     except NoReverseMatch:
         return {}
+
+
+def _ids(keys: Iterable[str]) -> set[UUID]:
+    """Of what was recorded under anything else, there is no page."""
+    found = set()
+    for key in keys:
+        try:
+            found.add(UUID(key))
+        except ValueError:
+            continue
+    return found

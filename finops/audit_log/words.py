@@ -62,6 +62,8 @@ def sentence(entry: LogEntry) -> str:
         return _seat_price(entry)
     if kind and kind.slug == "subscription-seats":
         return _subscription_seats(entry)
+    if kind and kind.slug == "token" and (owner := notes(entry).get("owner")):
+        name = name if entry.actor and entry.actor.get_username() == owner else f"{name} of {owner}"
     if entry.action == LogEntry.Action.UPDATE:
         return "; ".join(_changes(entry, kind, name)) or f"changed {name}"
     return f"{ACTIONS.get(entry.action, 'changed')} {_noun(kind)}{name}{_details(entry, kind)}"

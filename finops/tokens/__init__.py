@@ -1,0 +1,1 @@
+"""API tokens: how they are made, shown once, listed and revoked; by page and by API."""

@@ -170,7 +170,7 @@ def test_lines_of_a_sync_name_connection_stream_and_run(as_json, client, setting
         integration = connect(client, api)
         work(integration)
         lines = [line for line in as_json.lines if line["logger"] == "integrations.session"]
-        runs = {run.pk: run for run in SyncRun.objects.all()}
+        runs = {run.pk: run for run in SyncRun.objects.of_windows()}
         assert {line["run"] for line in lines} == set(runs)
         for line in lines:
             assert line["integration"] == integration.pk
@@ -179,7 +179,7 @@ def test_lines_of_a_sync_name_connection_stream_and_run(as_json, client, setting
         api.revoke()
         integration.streams.update(due_at="2026-01-01T00:00:00Z")
         work(integration)
-    failed = SyncRun.objects.filter(outcome=SyncRun.Outcome.FAILED).first()
+    failed = SyncRun.objects.of_windows().filter(outcome=SyncRun.Outcome.FAILED).first()
     assert failed is not None
     warned = [line for line in as_json.lines if line["level"] == "WARNING" and line.get("run") == failed.pk]
     assert [line["message"] for line in warned] == [f"KeyRefused: {failed.message}"]
