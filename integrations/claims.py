@@ -22,11 +22,12 @@ MINUTE = 60.0
 def end_claims(integration: Integration, *, now: datetime) -> list[Stream]:
     """Lock the streams of a connection and end all work on them: who holds one writes nothing more; runs are closed.
 
-    To be called first in the transaction that changes the connection.
+    To be called first in the transaction that changes the connection. What somebody asked for goes on: it is read by
+    whoever comes next, unless `integrations.asked_runs.stop` says otherwise.
     """
     streams = integration.lock_streams()
     integration.streams.update(claim_token="", claimed_until=None)
-    integration.runs.interrupt(now)
+    integration.runs.of_windows().interrupt(now)
     for stream in streams:
         stream.claim_token, stream.claimed_until = "", None
     return streams

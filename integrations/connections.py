@@ -14,11 +14,11 @@ from django.views.decorators.debug import sensitive_variables
 from costcenters.models import CostCenter, SeatPrice
 from finops.audit_log import record
 from finops.secrets import Secrets, SecretUnreadable, fingerprints
-from integrations import notices, purge, tasks, windows
+from integrations import asked_runs, notices, purge, tasks, windows
 from integrations.claims import end_claims
 from integrations.errors import KeyRefused, ProviderError, Refusal
 from integrations.http import Runtime, ShortGuard
-from integrations.models import Integration, Member, Stream
+from integrations.models import Integration, Member, Stream, SyncRun
 from integrations.providers import PROVIDERS
 from integrations.providers.base import Provider, RecordKind, Verified
 from integrations.subscriptions import typed_seats
@@ -37,10 +37,19 @@ class NotConnected(Refusal):
 
 @dataclass(frozen=True)
 class Connected:
-    """A new connection, and what a person should know about it (double counting)."""
+    """A new connection, the run of its first load, and what a person should know about it (double counting)."""
 
     integration: Integration
+    run: SyncRun
     warning: str = ""
+
+
+@dataclass(frozen=True)
+class Rotated:
+    """What the new key told, and the run of what is read with it: None while nothing is, as it is paused."""
+
+    verified: Verified
+    run: SyncRun | None
 
 
 @sensitive_variables()
@@ -130,13 +139,14 @@ def connect(
                 ):
                     raise NotConnected(f"{in_the_way} Or leave the price empty.", field="monthly_seat_price")
                 price.save()
+            run = asked_runs.begin(integration, now=now)
             tasks.ring(integration)
     except IntegrityError:
         # Somebody pressed twice, or two people at once.
         raise NotConnected(
             f"This {provider.known_by}, or a cost center of this name, was connected a moment ago."
         ) from None
-    return Connected(integration, warning)
+    return Connected(integration, run, warning)
 
 
 @sensitive_variables()
@@ -146,7 +156,7 @@ def rotate(
     *,
     runtime: Runtime,
     other_team_confirmed: bool = False,
-) -> Verified:
+) -> Rotated:
     """Replace the credentials once the new ones are verified; the old ones are forgotten, no data is lost.
 
     A wrong key leaves the old one working. A key whose members share nobody with the known team is refused unless
@@ -163,12 +173,12 @@ def rotate(
             field="other_team",
         )
     try:
-        _store_key(integration, provider, credentials, asked, now=runtime.clock())
+        run = _store_key(integration, provider, credentials, asked, now=runtime.clock())
     except IntegrityError:
         raise NotConnected(
             f"This {provider.known_by} was connected a moment ago.", field=_known_field(provider)
         ) from None
-    return verified
+    return Rotated(verified, run)
 
 
 @sensitive_variables()
@@ -179,11 +189,17 @@ def _store_key(
     asked: Asked,
     *,
     now: datetime,
-) -> None:
+) -> SyncRun | None:
     key_hint = provider.hint(credentials)
     with transaction.atomic():
         # A sync that still holds the old key must not report it as refused.
         end_claims(integration, now=now)
+        asked_runs.stop(
+            integration,
+            SyncRun.Outcome.INTERRUPTED,
+            "The key was replaced: a new run was begun with it.",
+            now=now,
+        )
         integration.streams.begin_afresh(now)
         connected = Integration.objects.filter(pk=integration.pk, credentials__isnull=False)
         if not connected.update(
@@ -198,6 +214,8 @@ def _store_key(
         integration.refresh_from_db()
         end_attention(integration)
         tasks.ring(integration)
+        works = CostCenter.objects.filter(pk=integration.cost_center_id, status__in=CostCenter.WORKING)
+        return asked_runs.begin(integration, now=now) if works.exists() else None
 
 
 def end_attention(integration: Integration) -> None:
@@ -229,6 +247,7 @@ def disconnect(integration: Integration, *, now: datetime) -> None:
     """Delete the credential at once and stop; history stays. A sync that is running loses its claim."""
     with transaction.atomic():
         end_claims(integration, now=now)
+        asked_runs.stop(integration, SyncRun.Outcome.INTERRUPTED, "The connection was removed.", now=now)
         integration.streams.update(
             pass_from=None, pass_through=None, reread_from=None, reread_to=None, reread_may_shrink=False
         )
@@ -259,7 +278,7 @@ def _verified(
         field = "location" if error.reason == "location" else "credentials"
         raise NotConnected(str(error), field=field) from None
     except ProviderError as error:
-        raise NotConnected(f"{error} Try again in a moment.") from None
+        raise NotConnected(f"{error} Try again in a moment.", is_provider=True) from None
 
 
 @sensitive_variables()

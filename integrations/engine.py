@@ -14,7 +14,7 @@ from django.db import transaction
 from costcenters.records import WindowError
 from finops import logs
 from finops.secrets import SecretUnreadable, redact
-from integrations import notices, providers, windows
+from integrations import asked_runs, notices, providers, windows
 from integrations.claims import Claim
 from integrations.errors import (
     ContractBroken,
@@ -133,13 +133,10 @@ def _finish(session: Session) -> None:
     else:
         hour = windows.floor_hour(now) + timedelta(hours=1)
         due_at = max(hour + spread, now + session.spec.every / 2)
-    mine = session.claim.release(
-        due_at=due_at,
-        finished_at=now,
-        **HEALTHY,
-    )
-    if not mine:
-        raise LeaseLost
+    with transaction.atomic():
+        if not session.claim.release(due_at=due_at, finished_at=now, **HEALTHY):
+            raise LeaseLost
+        asked_runs.stream_complete(session.integration, now)
     session.result.complete = True
     notices.stream_complete(session.integration, now)
 
@@ -151,8 +148,10 @@ def _stop(session: Session, error: KeyRefused) -> None:
         _fail(session, error, due_at=session.runtime.clock() + TOTALS_RETRY)
         return
     with transaction.atomic():
-        if _fail(session, error, due_at=session.runtime.clock() + LONGEST_RETRY):
-            notices.needs_attention(session.integration, str(error), session.runtime.clock())
+        now = session.runtime.clock()
+        if _fail(session, error, due_at=now + LONGEST_RETRY):
+            asked_runs.stop(session.integration, SyncRun.Outcome.FAILED, redact(str(error)), now=now)
+            notices.needs_attention(session.integration, str(error), now)
 
 
 def _fail(session: Session, error: ProviderError, *, due_at: datetime, sample: str = "") -> bool:
@@ -180,6 +179,8 @@ def _leave(
         mine = session.claim.release(**changes)
         if mine:
             session.close_run(outcome, message, sample=sample)
+            if outcome == SyncRun.Outcome.FAILED:
+                asked_runs.stream_failed(session.integration, session.spec, message, session.runtime.clock())
     session.result.lost = not mine
     return mine
 

@@ -48,9 +48,10 @@ class OutOfTime(Exception):
 class Refusal(Exception):
     """Something that somebody asked for is not done, and nothing was changed: the message says why, and what to do.
 
-    `field` is the form field it belongs to, or empty.
+    `field` is the form field it belongs to, or empty. `is_provider`: nothing is wrong with what was asked, the provider
+    did not answer as it should.
     """
 
-    def __init__(self, message: str, *, field: str = "") -> None:
+    def __init__(self, message: str, *, field: str = "", is_provider: bool = False) -> None:
         super().__init__(message)
-        self.field = field
+        self.field, self.is_provider = field, is_provider

@@ -18,15 +18,16 @@ from costcenters.periods import long_day, midnight
 from costcenters.saved_views.store import follow_rename
 from finops.audit_log import record
 from finops.secrets import SecretUnreadable
-from integrations import connections, notices, purge, seats, tasks, windows
+from integrations import asked_runs, connections, notices, purge, seats, tasks, windows
+from integrations.asked_runs import Asked
 from integrations.claims import end_claims
 from integrations.connections import working_status
 from integrations.errors import KeyRefused, ProviderError, Refusal
 from integrations.http import Runtime
-from integrations.models import Integration, Stream
+from integrations.models import Integration, Stream, SyncRun
 from integrations.progress import history_streams
 from integrations.providers import PROVIDERS
-from integrations.providers.base import RecordKind, Verified
+from integrations.providers.base import RecordKind, Span, Verified
 from integrations.subscriptions import typed_seats
 
 #: Nobody's history goes further back, and a slip of the year is caught.
@@ -42,8 +43,8 @@ class NotPossible(Refusal):
 # Reading --------------------------------------------------------------------------------------------------------------
 
 
-def sync_now(integration: Integration, *, now: datetime) -> bool:
-    """Have everything that nobody reads at this moment read at once, the trailing days too. False: all is being read.
+def sync_now(integration: Integration, *, now: datetime) -> Asked:
+    """Have everything that nobody reads at this moment read at once, the trailing days too.
 
     Raises NotPossible unless the connection works.
     """
@@ -63,14 +64,15 @@ def sync_now(integration: Integration, *, now: datetime) -> bool:
                 stream.reread_to = end
             stream.save(update_fields=["due_at", "rung_at", "reread_from", "reread_to"])
             started += 1
+        run = asked_runs.begin(integration, now=now)
         tasks.ring(integration)
-    return started > 0
+    return Asked(run, has_begun=started > 0)
 
 
 def read_again(
     integration: Integration, first: date, last: date, *, may_shrink: bool, now: datetime
-) -> tuple[datetime, datetime]:
-    """Have the days `first` … `last` (UTC, both inclusive) read once more; the span that will be, `[start, end)`.
+) -> SyncRun:
+    """Have the days `first` … `last` (UTC, both inclusive) read once more; the run, whose window is what will be.
 
     Days before anything that was read extend the history: the span then reaches up to what is known. Where the
     provider returns fewer events than are stored, a day is kept as it is, unless `may_shrink`. Raises NotPossible.
@@ -109,8 +111,9 @@ def read_again(
             integration,
             f"read again {first} – {last}" + (", fewer events may replace fuller days" if may_shrink else ""),
         )
+        run = asked_runs.begin(integration, now=now, span=Span(start, end))
         tasks.ring(integration)
-    return start, end
+    return run
 
 
 @sensitive_variables()
@@ -132,11 +135,14 @@ def test_connection(integration: Integration, *, runtime: Runtime) -> Verified:
         with transaction.atomic():
             integration.lock_streams()
             if _still_has(integration):
-                notices.needs_attention(integration, str(error), runtime.clock())
+                now = runtime.clock()
+                asked_runs.stop(integration, SyncRun.Outcome.FAILED, str(error), now=now)
+                notices.needs_attention(integration, str(error), now)
         raise NotPossible(str(error)) from None
     except ProviderError as error:
         about = "" if provider.takes_files else "This says nothing about the key: "
-        raise NotPossible(f"{error} {about}{'try' if about else 'Try'} again in a moment.") from None
+        what_next = f"{about}{'try' if about else 'Try'} again in a moment."
+        raise NotPossible(f"{error} {what_next}", is_provider=True) from None
     connections.count_requests(integration, provider, asked)
     _heal(integration, now=runtime.clock())
     return verified
@@ -174,6 +180,7 @@ def pause(integration: Integration, *, now: datetime) -> None:
     """Ask the provider nothing until resumed; a sync that is running ends. Raises NotPossible unless it works."""
     with transaction.atomic():
         end_claims(integration, now=now)
+        asked_runs.stop(integration, SyncRun.Outcome.INTERRUPTED, "The connection was paused.", now=now)
         before = require_working(integration)
         CostCenter.objects.filter(pk=integration.cost_center_id).update(status=CostCenter.Status.PAUSED)
         record.changed(integration.cost_center, status=(before, CostCenter.Status.PAUSED.value))

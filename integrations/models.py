@@ -142,6 +142,14 @@ class Stream(models.Model):
 
 
 class SyncRunQuerySet(models.QuerySet["SyncRun"]):
+    def of_windows(self) -> SyncRunQuerySet:
+        """Runs of one window of one stream."""
+        return self.exclude(stream=SyncRun.EVERYTHING)
+
+    def asked_for(self) -> SyncRunQuerySet:
+        """Runs of all that somebody asked for at once."""
+        return self.filter(stream=SyncRun.EVERYTHING)
+
     def interrupt(self, now: datetime) -> int:
         """Close what is still running: whoever ran it has died or has lost the stream."""
         return self.filter(outcome=SyncRun.Outcome.RUNNING).update(
@@ -150,7 +158,13 @@ class SyncRunQuerySet(models.QuerySet["SyncRun"]):
 
 
 class SyncRun(models.Model):
-    """One window of one stream, recorded before the provider is asked and finished with what came of it."""
+    """One window of one stream, recorded before the provider is asked and finished with what came of it.
+
+    Or, with the stream EVERYTHING, what somebody asked for at once (`integrations.asked_runs`): its sums repeat those
+    of the windows that were read meanwhile. Its window is a span of the history, or empty.
+    """
+
+    EVERYTHING = ""
 
     class Outcome(models.TextChoices):
         RUNNING = "running", "Running"
@@ -197,7 +211,16 @@ class SyncRun(models.Model):
         indexes = [models.Index(fields=["integration", "-started_at"], name="sync_run_recent")]
 
     def __str__(self) -> str:
-        return f"{self.stream} {self.window_start:%Y-%m-%d %H:%M} – {self.window_end:%Y-%m-%d %H:%M}"
+        stream = self.stream or "everything"
+        return f"{stream} {self.window_start:%Y-%m-%d %H:%M} – {self.window_end:%Y-%m-%d %H:%M}"
+
+    @property
+    def is_asked_for(self) -> bool:
+        return self.stream == self.EVERYTHING
+
+    @property
+    def has_window(self) -> bool:
+        return self.window_start < self.window_end
 
 
 class Notice(models.Model):

@@ -32,8 +32,8 @@ class ConnectionActions(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.action(description="Sync now", permissions=["connect"])
     def sync_now(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         def sync(integration: Integration) -> str:
-            started = life.sync_now(integration, now=Runtime().clock())
-            return "everything is read now." if started else "it is being read at this moment."
+            asked = life.sync_now(integration, now=Runtime().clock())
+            return "everything is read now." if asked.has_begun else "it is being read at this moment."
 
         self._each(request, queryset, sync)
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from django.contrib import admin
 from django.utils.safestring import SafeString
 
 from finops.admin import ReadOnlyAdmin, change_link
 from finops.money import plain
 from integrations.models import Integration, Member, Notice, ProviderTotal, SeatSnapshot, Stream, SyncRun
+from integrations.pages.runs import EVERYTHING
 
 
 class OfAConnection(ReadOnlyAdmin):
@@ -32,17 +36,29 @@ class StreamAdmin(OfAConnection):
     exclude = ("claim_token", "recent_requests")
 
 
+class RunStreamFilter(admin.AllValuesFieldListFilter):
+    """As stock. What somebody asked for as a whole is of no stream."""
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for choice in super().choices(changelist):
+            yield {**choice, "display": choice["display"] or EVERYTHING}
+
+
 @admin.register(SyncRun)
 class SyncRunAdmin(OfAConnection):
     list_display = (
-        *("started_at", "connection", "stream", "window_start", "window_end", "outcome"),
+        *("started_at", "connection", "of_stream", "window_start", "window_end", "outcome"),
         *("events", "requests", "waited_seconds", "revised_by"),
     )
-    list_filter = ("outcome", "stream", "integration")
+    list_filter = ("outcome", ("stream", RunStreamFilter), "integration")
     date_hierarchy = "started_at"
     search_fields = ("message",)
     ordering = ("-pk",)
     sortable_by = ()
+
+    @admin.display(description="Stream")
+    def of_stream(self, run: SyncRun) -> str:
+        return run.stream or EVERYTHING
 
     @admin.display(description="Bill changed by")
     def revised_by(self, run: SyncRun) -> str:

@@ -19,6 +19,7 @@ from integrations.http import Runtime
 from integrations.life import NotPossible
 from integrations.models import Integration
 from integrations.providers import PROVIDERS
+from integrations.providers.base import Verified
 
 
 @require_POST
@@ -27,7 +28,7 @@ def sync(request: HttpRequest, pk: int) -> HttpResponse:
     require(request, CONNECT_COST_CENTERS)
 
     def read(integration: Integration, now: datetime) -> str:
-        if life.sync_now(integration, now=now):
+        if life.sync_now(integration, now=now).has_begun:
             if PROVIDERS[integration.provider].takes_files:
                 return "Looking for new and changed files now."
             return "Reading now: what is new, and the last days once more."
@@ -43,13 +44,16 @@ def test(request: HttpRequest, pk: int) -> HttpResponse:
 
     def ask(integration: Integration, now: datetime) -> str:
         verified = life.test_connection(integration, runtime=Runtime())
-        if verified.found:
-            return f"{verified.found} {verified.warning}".strip()
-        active = sum(member.is_active for member in verified.members)
-        provider = PROVIDERS[integration.provider].name
-        return f"The key works: {provider} answered with {counted(active, 'active member')}."
+        return f"{told(integration, verified)} {verified.warning}".strip()
 
     return _done(request, pk, ask)
+
+
+def told(integration: Integration, verified: Verified) -> str:
+    """What the provider answered, in a sentence."""
+    provider = PROVIDERS[integration.provider].name
+    answer = f"{provider} answered with {counted(verified.active, 'active member')}"
+    return verified.found or f"The key works: {answer}."
 
 
 @require_POST

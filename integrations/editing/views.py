@@ -126,7 +126,7 @@ def _key_replaced(
         {name: form.cleaned_data[name] for name in credential_names(form)},
         runtime=Runtime(),
         other_team_confirmed=is_confirmed,
-    )
+    ).verified
     after = Integration.objects.select_related("cost_center").get(pk=integration.pk)
     center = after.cost_center
     if center.status == CostCenter.Status.PAUSED:
@@ -185,7 +185,7 @@ def read_again(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST" and "look" not in request.POST and form.is_valid() and subject.integration:
         answers = form.cleaned_data
         try:
-            start, end = life.read_again(
+            run = life.read_again(
                 subject.integration,
                 answers["first"],
                 answers["last"],
@@ -195,9 +195,8 @@ def read_again(request: HttpRequest, pk: int) -> HttpResponse:
         except NotPossible as refusal:
             form.add_error(refusal.field or None, str(refusal))
         else:
-            messages.success(
-                request, f"{days_of(start, end)} (UTC) is being read again. This page shows what comes of it."
-            )
+            days = days_of(run.window_start, run.window_end)
+            messages.success(request, f"{days} (UTC) is being read again. This page shows what comes of it.")
             return redirect(subject.center)
     stored = None
     if subject.integration is not None and form.is_bound and form.is_valid():

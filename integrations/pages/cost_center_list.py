@@ -174,14 +174,18 @@ def _revisions(now: datetime) -> dict[int, Decimal] | None:
     None where that is more than can be added up.
     """
     since = now - YESTERDAY
-    runs = SyncRun.objects.order_by().filter(
-        # Named, so that the index on integration and start is used.
-        integration__in=Integration.objects.filter(set_up_at__isnull=False).values("pk"),
-        started_at__gte=since - LONGEST_RUN,
-        finished_at__gte=since,
-        finished_at__gt=F("integration__set_up_at"),
-        amount_before__isnull=False,
-        amount_after__isnull=False,
+    runs = (
+        SyncRun.objects.of_windows()
+        .order_by()
+        .filter(
+            # Named, so that the index on integration and start is used.
+            integration__in=Integration.objects.filter(set_up_at__isnull=False).values("pk"),
+            started_at__gte=since - LONGEST_RUN,
+            finished_at__gte=since,
+            finished_at__gt=F("integration__set_up_at"),
+            amount_before__isnull=False,
+            amount_after__isnull=False,
+        )
     )
     try:
         with sums_in_range():

@@ -39,6 +39,11 @@ class State(models.TextChoices):
     OUTSIDE = "outside", "Not in the team"
 
 
+def state_of(*, is_active: bool, is_paid: bool) -> State:
+    """What a member is to the team."""
+    return State.LEFT if not is_active else State.PAID if is_paid else State.UNPAID
+
+
 #: Beside the states: those in a paid seat who used nothing lately.
 IDLE = "idle"
 TONES = {State.PAID: "good", State.UNPAID: "good"}
@@ -226,7 +231,7 @@ def _people(heading: Heading, spending: Spending | None) -> list[Person]:
     )
     people = []
     for key, name, email, role, is_active, is_paid, first_seen, last_seen in members:
-        state = State.LEFT if not is_active else State.PAID if is_paid else State.UNPAID
+        state = state_of(is_active=is_active, is_paid=is_paid)
         is_idle = tells_idle and state is State.PAID and key not in users
         people.append(Person(key, name, email, role, state, first_seen, last_seen, cost.get(key, 0), is_idle))
     known = {person.key for person in people}

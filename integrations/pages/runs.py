@@ -22,6 +22,9 @@ from integrations.pages.instants import length, window_label
 from integrations.providers.base import Provider
 
 PAGE_SIZE = 100
+#: In the address, for the runs that are of no stream; and how these are called.
+EVERYTHING = "everything"
+ASKED_FOR = "Everything, as asked for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ class RunForm(PagedForm):
     def __init__(self, data: QueryDict | Mapping[str, str], provider: Provider | None) -> None:
         super().__init__(data, field_order=["stream"])
         specs = () if provider is None else provider.streams
-        choices = [("", "All"), *((spec.name, spec.label) for spec in specs)]
+        choices = [("", "All"), *((spec.name, spec.label) for spec in specs), (EVERYTHING, ASKED_FOR)]
         self.fields["stream"] = forms.ChoiceField(required=False, choices=choices)
 
     def filters(self) -> dict[str, str]:
@@ -74,7 +77,10 @@ def run_page(heading: Heading, form: RunForm) -> RunPage:
     filters, asked = form.filters(), form.cleaned_data
     found = SyncRun.objects.none()
     if heading.integration is not None:
-        found = SyncRun.objects.filter(integration=heading.integration, **filters)
+        named = {
+            name: SyncRun.EVERYTHING if value == EVERYTHING else value for name, value in filters.items()
+        }
+        found = SyncRun.objects.filter(integration=heading.integration, **named)
     runs = keyset_page(found, "started_at", size=PAGE_SIZE, after=asked["after"], before=asked["before"])
     return RunPage(
         heading=heading,
@@ -116,8 +122,8 @@ def _row(run: SyncRun, labels: Mapping[str, str], heading: Heading) -> RunRow:
     is_kept = run.outcome == SyncRun.Outcome.KEPT and heading.actions.read_again
     return RunRow(
         run=run,
-        stream=labels.get(run.stream, run.stream),
-        window=window_label(run.window_start, run.window_end),
+        stream=ASKED_FOR if run.is_asked_for else labels.get(run.stream, run.stream),
+        window=window_label(run.window_start, run.window_end) if run.has_window else "",
         badge=outcome_badge(run),
         took="" if run.finished_at is None else length(run.started_at, run.finished_at),
         bill=bill,

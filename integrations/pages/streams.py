@@ -73,7 +73,7 @@ def _row(
         notes.append(_reread(stream.reread_from, stream.reread_to, may_shrink=stream.reread_may_shrink))
     return StreamRow(
         label=stream.name if spec is None else spec.label,
-        badge=_badge(stream, works=works, now=now),
+        badge=stream_badge(stream, works=works, now=now),
         holds=_holds(stream, spec),
         due=_due(stream, now) if works else "",
         requests="" if spec is None or provider is None else _requests(stream, spec, provider, now),
@@ -82,7 +82,7 @@ def _row(
     )
 
 
-def _badge(stream: Stream, *, works: bool, now: datetime) -> Badge:
+def stream_badge(stream: Stream, *, works: bool, now: datetime) -> Badge:
     if not works:
         return Badge("Stopped")
     if is_held(stream, now):

@@ -145,6 +145,9 @@ class TestRevision:
         run(integration, "5", "4", ended=NOW - 23 * HOUR)
         run(integration, "0", "500", ended=NOW - 25 * HOUR)
         SyncRunFactory(integration=integration, started_at=NOW - HOUR, outcome=SyncRun.Outcome.FAILED)
+        # What was asked for as a whole repeats what its windows changed.
+        whole = run(integration, "15", "17.20", ended=NOW - HOUR)
+        SyncRun.objects.filter(pk=whole.pk).update(stream=SyncRun.EVERYTHING)
 
         assert self.revised() == "+$2.20 since yesterday"
 

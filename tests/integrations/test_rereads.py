@@ -38,7 +38,9 @@ def read(runtime, **options):
 
 
 def again(clock, first, last, *, may_shrink=False):
-    return life.read_again(current(), first, last, may_shrink=may_shrink, now=clock())
+    """The span that is to be read, `[start, end)`."""
+    run = life.read_again(current(), first, last, may_shrink=may_shrink, now=clock())
+    return run.window_start, run.window_end
 
 
 def midnight(day):
@@ -159,7 +161,7 @@ def test_it_extends_the_history_while_the_backfill_is_still_running(
 
     cut_short = read(while_asking(clock, extend, USAGE, nth=4))
     assert cut_short.lost
-    assert not SyncRun.objects.filter(outcome=SyncRun.Outcome.RUNNING).exists()
+    assert not SyncRun.objects.of_windows().filter(outcome=SyncRun.Outcome.RUNNING).exists()
     requests = len(server.requests)
     assert read(runtime, only_if_due=True).complete
 
@@ -292,7 +294,7 @@ def test_within_the_hour_the_trailing_days_are_read_once_more(sandbox, connect, 
     requests = len(server.requests)
     server.mutate()
 
-    assert life.sync_now(current(), now=clock())
+    assert life.sync_now(current(), now=clock()).has_begun
     for stream in Stream.objects.due(clock()):
         assert engine.sync_stream(stream.pk, runtime=runtime, only_if_due=True).complete
 
@@ -304,7 +306,7 @@ def test_in_a_new_hour_it_only_rings(integration, server, runtime, clock):
     clock.now += timedelta(hours=1)
     requests = len(server.requests)
 
-    assert life.sync_now(current(), now=clock())
+    assert life.sync_now(current(), now=clock()).has_begun
 
     assert usage().reread_from is None
     assert read(runtime, only_if_due=True).complete
@@ -316,8 +318,8 @@ def test_in_a_new_hour_it_only_rings(integration, server, runtime, clock):
 
 def test_pressed_twice_it_reads_once(integration, server, runtime, clock):
     requests = len(server.requests)
-    assert life.sync_now(current(), now=clock())
-    assert life.sync_now(current(), now=clock())
+    assert life.sync_now(current(), now=clock()).has_begun
+    assert life.sync_now(current(), now=clock()).has_begun
     read(runtime, only_if_due=True)
     assert len(asked(server, requests)) == 1
 
@@ -325,7 +327,11 @@ def test_pressed_twice_it_reads_once(integration, server, runtime, clock):
 def test_pressed_in_the_middle_of_a_sync_it_leaves_that_alone(server, connect, runtime, clock):
     connect(server)
     said = []
-    pressing = while_asking(clock, lambda: said.append(life.sync_now(current(), now=clock())), USAGE, nth=3)
+
+    def press():
+        said.append(life.sync_now(current(), now=clock()).has_begun)
+
+    pressing = while_asking(clock, press, USAGE, nth=3)
     assert read(pressing).complete
     assert said == [True]  # the members and the totals
     assert usage().reread_from is None
@@ -333,7 +339,7 @@ def test_pressed_in_the_middle_of_a_sync_it_leaves_that_alone(server, connect, r
         Stream.objects.filter(pk=stream.pk).update(
             claim_token="somebody", claimed_until=clock() + timedelta(seconds=50)
         )
-    assert not life.sync_now(current(), now=clock())
+    assert not life.sync_now(current(), now=clock()).has_begun
 
 
 def test_pressed_during_a_wish_it_leaves_that_alone(integration, runtime, clock):
