@@ -70,9 +70,13 @@ class Payment:
 
     def share(self, day: date) -> int:
         """The part of the d-th of n days: ⌊A·d/n⌋ − ⌊A·(d−1)/n⌋, so that all of them sum to A."""
+        return self.shares(day, day)
+
+    def shares(self, first: date, last: date) -> int:
+        """The parts of the days `first` … `last` together, both inclusive and within those it is spread over."""
         days = (self.spread_to - self.day).days + 1
-        number = (day - self.day).days + 1
-        return self.amount_nano * number // days - self.amount_nano * (number - 1) // days
+        before, through = (first - self.day).days, (last - self.day).days + 1
+        return self.amount_nano * through // days - self.amount_nano * before // days
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +155,15 @@ def daily(terms: Terms, through: date) -> dict[date, DayCost]:
             day += ONE_DAY
     is_flat = terms.seats is None
     return {day: DayCost(amount, None if is_flat else seats[day]) for day, amount in amounts.items()}
+
+
+def cost_between(terms: Terms, first: date, last: date) -> int:
+    """What the days `first` … `last`, both inclusive, cost: what `daily` says of them, added up."""
+    return sum(
+        payment.shares(max(first, payment.day), min(last, payment.spread_to))
+        for payment in payments(terms, last)
+        if payment.spread_to >= first
+    )
 
 
 def monthly_nano_twelfths(terms: Terms, day: date) -> int:

@@ -26,8 +26,12 @@ from integrations.subscriptions import cost_center, ledger, typed_seats
 from integrations.subscriptions.amortisation import SeatChange, Terms
 from integrations.subscriptions.lines import line_items, terms_of
 
-#: Fields that no form writes.
-KEPT = ("id", "reminded_of")
+#: All columns but those that no form writes.
+WRITTEN = [
+    field.attname
+    for field in Subscription._meta.concrete_fields
+    if field.attname not in ("id", "reminded_of")
+]
 
 
 class NotPossible(Refusal):
@@ -104,10 +108,15 @@ def add(draft: Draft, *, user: Any, now: datetime) -> Subscription:
     return subscription
 
 
-def save(draft: Draft, *, now: datetime) -> Subscription:
-    """Store a known one as the draft has it; its lines of all days follow. Raises NotPossible."""
+def save(draft: Draft, *, now: datetime, known: Subscription | None = None) -> Subscription:
+    """Store a known one as the draft has it; its lines of all days follow. Raises NotPossible.
+
+    `known` is what the draft was made from: what somebody else has changed since then is not undone.
+    """
     check(draft)
-    with _changing(draft.subscription, now):
+    with _changing(draft.subscription, now) as (_, stored):
+        if known is not None:
+            _check_unchanged(stored, known)
         _store(draft.subscription)
     return draft.subscription
 
@@ -123,6 +132,7 @@ def new_terms(subscription: Subscription, draft: Draft, *, now: datetime) -> Sub
         )
     check(draft)
     with _changing(subscription, now) as (held, stored):
+        _check_unchanged(stored, subscription)
         if stored.ends_on is None or stored.ends_on >= begins:
             stored.ends_on = begins - ONE_DAY
             _store(stored)
@@ -254,8 +264,13 @@ def _store(subscription: Subscription) -> None:
         )
         check_seats_of(subscription)
     # What the reminders wrote meanwhile stays.
-    written = [field.name for field in Subscription._meta.concrete_fields if field.name not in KEPT]
-    subscription.save(update_fields=None if subscription.pk is None else written)
+    subscription.save(update_fields=None if subscription.pk is None else WRITTEN)
+
+
+def _check_unchanged(stored: Subscription, known: Subscription) -> None:
+    """Whether a row is as it was read. Raises NotPossible."""
+    if any(getattr(stored, name) != getattr(known, name) for name in WRITTEN):
+        raise NotPossible("Somebody else changed it a moment ago. Look at what it is now, and try again.")
 
 
 def _store_seats(subscription: Subscription, changes: tuple[SeatChange, ...]) -> None:

@@ -127,6 +127,15 @@ class TermsForm(PreviewedForm):
         elif self.cleaned_data.get("seats") is None:
             self.add_error("seats", "How many seats were there on the first day?")
 
+    def check_begins_by(self, ends_on: date | None) -> None:
+        """Of one whose last day is set elsewhere."""
+        starts_on = self.cleaned_data.get("starts_on")
+        if starts_on is not None and ends_on is not None and starts_on > ends_on:
+            self.add_error(
+                "starts_on",
+                f"It ends on {long_day(ends_on)}: choose a day up to then, or let it go on first.",
+            )
+
     def put_terms(self, subscription: Subscription) -> None:
         answers = self.cleaned_data
         for name in ("plan", "seats", "price", "period", "starts_on"):
@@ -216,6 +225,8 @@ class SubscriptionForm(TermsForm):
 
     def cross_check(self) -> None:
         super().cross_check()
+        if self.known is not None:
+            self.check_begins_by(self.known.ends_on)
         for name in ("ends_on", "renews_on"):
             self.check_day(name)
         answers = self.cleaned_data
@@ -254,6 +265,7 @@ class NewTermsForm(TermsForm):
 
     def cross_check(self) -> None:
         super().cross_check()
+        self.check_begins_by(self.known.subscription.ends_on)
         first = self.known.subscription.starts_on
         if self.cleaned_data.get("starts_on") is not None and self.cleaned_data["starts_on"] <= first:
             self.add_error(
@@ -312,6 +324,8 @@ class SeatsForm(PreviewedForm):
 
     def cross_check(self) -> None:
         self.check_day("effective_from")
+        if self.errors:
+            return
         try:
             check_seat_day(self.known.subscription, self.cleaned_data["effective_from"])
         except NotPossible as refusal:

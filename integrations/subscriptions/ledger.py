@@ -11,11 +11,10 @@ from costcenters.line_items import replace_window, span_of
 from costcenters.models import CostCenter
 from costcenters.periods import ONE_DAY, midnight
 from costcenters.records import Change, LineItem, Window
-from finops.money import units_from_nanos
 from integrations import windows
 from integrations.models import HEALTHY, Integration, Stream, Subscription, SyncRun
 from integrations.providers.base import Span
-from integrations.session import Session
+from integrations.session import Session, run_amount
 from integrations.subscriptions.lines import CHARGE_TYPES, line_items, terms_of
 
 
@@ -55,8 +54,8 @@ def write_at_once(integration: Integration, now: datetime, *, since: date | None
         finished_at=now,
         outcome=written.outcome,
         events=written.lines,
-        amount_before=units_from_nanos(written.change.amount_before),
-        amount_after=units_from_nanos(written.change.amount_after),
+        amount_before=run_amount(written.change.amount_before),
+        amount_after=run_amount(written.change.amount_after),
         message="Somebody changed a subscription.",
     )
     if works:

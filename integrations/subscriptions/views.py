@@ -61,7 +61,7 @@ def subscription(request: HttpRequest, pk: int) -> HttpResponse:
 def add(request: HttpRequest) -> HttpResponse:
     require(request, CONNECT_COST_CENTERS)
     today = timezone.now().date()
-    offered, tracked = _cost_centers_with_seats(today)
+    offered, tracked = cost_centers_with_seats(today)
     form = SubscriptionForm(
         _posted(request),
         initial={
@@ -91,7 +91,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     require(request, CONNECT_COST_CENTERS)
     known, today = _of(pk), timezone.now().date()
     before = Draft.of(known)
-    offered, tracked = _cost_centers_with_seats(today)
+    offered, tracked = cost_centers_with_seats(today)
     form = SubscriptionForm(
         _posted(request),
         initial={
@@ -112,7 +112,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
     def save(draft: Draft, now: datetime) -> tuple[Subscription, str]:
-        saved = changes.save(draft, now=now)
+        saved = changes.save(draft, now=now, known=known)
         return saved, f"“{saved.name}” is changed{_and_its_lines(saved)}."
 
     change = Change(
@@ -183,7 +183,7 @@ def end(request: HttpRequest, pk: int) -> HttpResponse:
     form = EndForm(_posted(request), initial={"ends_on": known.ends_on}, today=today, known=before)
 
     def save(draft: Draft, now: datetime) -> tuple[Subscription, str]:
-        saved, ends_on = changes.save(draft, now=now), draft.subscription.ends_on
+        saved, ends_on = changes.save(draft, now=now, known=known), draft.subscription.ends_on
         if ends_on is None:
             return saved, f"“{saved.name}” goes on{_and_its_lines(saved)}."
         ended = "ended" if ends_on < today else "ends"
@@ -332,7 +332,7 @@ def _fieldsets(form: SubscriptionForm, tracked: list[CostCenter]) -> tuple[Field
     )
 
 
-def _cost_centers_with_seats(today: date) -> tuple[list[CostCenter], list[CostCenter]]:
+def cost_centers_with_seats(today: date) -> tuple[list[CostCenter], list[CostCenter]]:
     """Those whose seats may be typed, and those that are estimated."""
     centers = CostCenter.objects.exclude(status=CostCenter.Status.DISCONNECTED).prefetch_related(
         "seat_prices"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from integrations.subscriptions.amortisation import (
     SeatChange,
     Terms,
+    cost_between,
     daily,
     later_by_months,
     monthly_nano_twelfths,
@@ -218,6 +219,16 @@ def test_days_that_are_over_stay_as_they_were_written(terms, length, later):
     day = terms.starts_on + timedelta(days=length)
     today, tomorrow = daily(terms, day), daily(terms, day + timedelta(days=later))
     assert {each: cost for each, cost in tomorrow.items() if each <= day} == today
+
+
+@given(any_terms(), st.integers(-40, 900), st.integers(0, 40))
+def test_what_some_days_cost_together_is_the_sum_of_each(terms, begin, length):
+    first = terms.starts_on + begin * DAY
+    last = first + length * DAY
+    each = daily(terms, last)
+    assert cost_between(terms, first, last) == sum(
+        each[day].amount_nano for day in span(first, last) if day in each
+    )
 
 
 @given(any_terms(ends=False))
