@@ -115,6 +115,11 @@ class Verified:
     found: str = ""
     warning: str = ""
 
+    @property
+    def active(self) -> int:
+        """How many of the members are active."""
+        return sum(member.is_active for member in self.members)
+
 
 #: Fields of every connect form; whatever else a provider's form holds is a credential.
 COMMON_FIELDS = ("name", "monthly_seat_price", "currency")

@@ -105,7 +105,8 @@ def _folder(text: str) -> Folder:
         raise NoAddress(
             f"This folder is not among those that may be read. Choose one in {names}, or have FOCUS_FOLDERS name it."
         )
-    return Folder(next((path for path in inside if path.is_dir()), inside[0]))
+    # Of a name that is too long for any file, `Path.is_dir` raises.
+    return Folder(next((path for path in inside if os.path.isdir(path)), inside[0]))
 
 
 def allowed_folders() -> list[Path]:

@@ -45,6 +45,7 @@ class ConnectFilesForm(forms.Form):
         required=False,
         max_length=1100,
         widget=forms.TextInput(attrs={**OFF, "placeholder": "s3://bucket/prefix"}),
+        error_messages={"required": "Enter where the files lie, such as s3://bucket/prefix."},
         help_text="A bucket with its prefix, or a folder of this server. Everything below it is looked through.",
     )
     access_key_id = forms.CharField(
@@ -81,6 +82,7 @@ class ConnectFilesForm(forms.Form):
         super().__init__(*args, **options)
         self.fields["name"].initial = self.proposed_name
         self.fields["location"].widget.attrs["placeholder"] = self.example
+        self.fields["location"].required = self.needs_location
         if "location" in self.initial:
             self.fields["access_key_id"].help_text = "Leave it and the secret empty to keep what is in use."
         if not self.needs_location:
@@ -92,8 +94,6 @@ class ConnectFilesForm(forms.Form):
             address = address_of(typed)
         except NoAddress as error:
             raise forms.ValidationError(str(error)) from None
-        if address is None and self.needs_location:
-            raise forms.ValidationError("Enter where the files lie, such as s3://bucket/prefix.")
         return "" if address is None else str(address)
 
     def clean_access_key_id(self) -> str:

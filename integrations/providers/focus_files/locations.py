@@ -148,7 +148,8 @@ class LocalFolder(Location):
 
     def check(self) -> None:
         self._must_be_allowed()
-        if not self._root.exists():
+        # Of a name that is too long for any file, `Path.exists` raises.
+        if not os.path.exists(self._root):
             raise KeyRefused(
                 f"The folder {self} does not exist on this server. Make it, or mend its name.",
                 reason="location",

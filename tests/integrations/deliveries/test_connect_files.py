@@ -175,6 +175,7 @@ class TestConnecting:
             ("/etc", "not among those that may be read"),
             ("../..", "not among those that may be read"),
             ("nowhere", "does not exist on this server"),
+            ("x" * 300, "does not exist on this server"),
             ("https://bucket/x", "Enter s3://bucket/prefix"),
             ("s3://Not_A_Bucket", "is no name of a bucket"),
             ("<script>", "does not exist"),
