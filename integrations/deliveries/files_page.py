@@ -202,8 +202,8 @@ def _rows(
 def _row(
     heading: Heading, head: ImportedFile, files: list[ImportedFile], streams: Sequence[Stream], now: datetime
 ) -> DeliveryRow:
-    state = min((State(file.state) for file in files), key=WEIGHT.index)
-    decisive = next(file for file in files if file.state == state)
+    decisive = most_telling(files)
+    state = State(decisive.state)
     imported_at = max((file.imported_at for file in files if file.imported_at), default=None)
     is_upload = uploads.is_upload(head.location)
     activity = _activity(heading, streams, now) if state == State.FOUND else ""
@@ -231,6 +231,11 @@ def _row(
         may_try_again=state == State.REFUSED and works and (not is_upload or uploads.is_kept(files)),
         may_leave=state == State.REFUSED and not left,
     )
+
+
+def most_telling(files: Sequence[ImportedFile]) -> ImportedFile:
+    """Of the files of a delivery, the first of those whose state matters most."""
+    return min(files, key=lambda file: WEIGHT.index(State(file.state)))
 
 
 def _title(files: list[ImportedFile]) -> str:

@@ -11,13 +11,14 @@ import unicodedata
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from django.conf import settings
 from django.core.exceptions import TooManyFilesSent
 from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler, SkipFile, TemporaryFileUploadHandler
 from django.http import HttpRequest, UnreadablePostError
+from django.http.multipartparser import MultiPartParser
 from django.template.defaultfilters import filesizeformat
 
 from integrations.errors import Refusal
@@ -86,6 +87,19 @@ class ReceivedFile(TemporaryUploadedFile):
         return f"sha256:{self.digest.hexdigest()[:32]}:{self.size}"
 
 
+class Counted:
+    """A body as it is read, which knows how much of it has come."""
+
+    def __init__(self, body: BinaryIO) -> None:
+        self._body = body
+        self.bytes = 0
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._body.read(size)
+        self.bytes += len(piece)
+        return piece
+
+
 class Receiving(TemporaryFileUploadHandler):
     """Takes files of the form's field whose extension is read. Trouble with the disk is kept for `receive` to tell, and
     the rest of the request is read all the same: a browser that cannot finish sending shows no answer."""
@@ -95,6 +109,25 @@ class Receiving(TemporaryFileUploadHandler):
         self.reasons: list[str] = []
         self.trouble: OSError | None = None
         self.was_cut_off = False
+        self._is_counted = False
+
+    def handle_raw_input(
+        self,
+        input_data: Any,
+        META: dict[str, Any],  # noqa: N803 - Django's name
+        content_length: int,
+        boundary: str,
+        encoding: str | None = None,
+    ) -> Any:
+        """Read it in here, so that what comes can be counted: a body that ends early may end between two files."""
+        if self._is_counted:
+            return None
+        self._is_counted = True
+        body: Any = Counted(input_data)
+        found = MultiPartParser(META, body, [self], encoding).parse()
+        if body.bytes < content_length:
+            self.was_cut_off = True
+        return found
 
     file: ReceivedFile
 
@@ -158,17 +191,17 @@ class Receiving(TemporaryFileUploadHandler):
         del self.file
 
 
-def receive(request: HttpRequest) -> list[ReceivedFile]:
+def receive(request: HttpRequest, *, of_form: bool = True) -> list[ReceivedFile]:
     """The files of the upload form, on the disk. Raises NotTaken; and what Django raises of a malformed request.
 
-    To be called before anything has asked for the request's fields.
+    To be called before anything has asked for the request's fields. What is no form sends nothing but files.
     """
     handler = Receiving(request)
     handler.trouble = _no_room_for(request)
     request.upload_handlers = [handler]
     try:
         files = request.FILES.getlist(FILES)
-        is_whole = WHOLE in request.POST
+        is_whole = WHOLE in request.POST or not of_form
     except UnreadablePostError:
         raise NotTaken(f"The connection broke before all of it had come. {NOTHING_KEPT}") from None
     except TooManyFilesSent:

@@ -12,7 +12,7 @@ from tests.integrations.conftest import Clock
 
 def runs(integration: Integration) -> list[tuple[str, int]]:
     """Outcome and rows of each run, oldest first."""
-    return list(integration.runs.order_by("pk").values_list("outcome", "events"))
+    return list(integration.runs.of_windows().order_by("pk").values_list("outcome", "events"))
 
 
 def message(integration: Integration, name: str) -> Findings:
@@ -39,4 +39,5 @@ class HookedClock(Clock):
 
 def delivery_is_begun() -> bool:
     """The second run of a stream that is being read: the first was the look at the location."""
-    return SyncRun.objects.filter(outcome="running").exists() and SyncRun.objects.count() >= 2
+    runs = SyncRun.objects.of_windows()
+    return runs.filter(outcome="running").exists() and runs.count() >= 2

@@ -124,7 +124,7 @@ class TestImport:
         assert read(integration, runtime).complete
         integration.cost_center.refresh_from_db()
         assert integration.cost_center.status == CostCenter.Status.ACTIVE
-        assert integration.runs.get().message == "No file is there yet."
+        assert integration.runs.of_windows().get().message == "No file is there yet."
 
 
 class TestFreshness:
