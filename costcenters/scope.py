@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import DatabaseError
-from django.db.models import BigIntegerField, DateField, F, Func, QuerySet, Sum
+from django.db.models import BigIntegerField, DateField, F, Func, QuerySet, Sum, Value
 
 from costcenters.catalog import Catalog, Freshness, freshness
 from costcenters.cost_query import CostQuery, Measure
@@ -20,6 +20,7 @@ from costcenters.dimensions import dimension
 from costcenters.models import CostCenter, DailyCost
 from costcenters.periods import Granularity, Span, complete_part
 
+Row = TypeVar("Row")
 DEFAULT_CURRENCY = "USD"
 
 MONEY_COLUMNS = ("billed_cost", "effective_cost", "list_cost")
@@ -105,18 +106,28 @@ class Scope:
     span: Span | None
 
     @classmethod
-    def of(cls, query: CostQuery, catalog: Catalog, *, now: datetime) -> Scope:
+    def of(
+        cls,
+        query: CostQuery,
+        catalog: Catalog,
+        *,
+        now: datetime,
+        billed: Iterable[tuple[int, int]] | None = None,
+    ) -> Scope:
         """Settles the currency: the asked-for one, else the only one, else that of the largest bill.
 
-        The largest over the whole span: asking for complete periods only must not change the currency. Raises
-        SumTooLargeError (SQLite only).
+        The largest over the whole span: asking for complete periods only must not change the currency. `billed` are
+        pairs of a cost center's key and its nano-units there, where they are known already. Raises SumTooLargeError
+        (SQLite only).
         """
         matching = catalog.matching(query.filters)
         possible = present = sorted({c.currency for c in matching})
         if len(possible) > 1:
-            everything = rows_of(query, catalog, matching, query.span)
-            with sums_in_range():
-                billed = [(row[0], row[1]) for row in summed(everything, ["cost_center_id"], ["billed_cost"])]
+            if billed is None:
+                everything = rows_of(query, catalog, matching, query.span)
+                with sums_in_range():
+                    rows = summed(everything, ["cost_center_id"], ["billed_cost"])
+                    billed = [(row[0], row[1]) for row in rows]
             present = catalog.currencies_by_size(billed)
         currency = query.currency or (present or possible or catalog.currencies or [DEFAULT_CURRENCY])[0]
         chosen = tuple(c for c in matching if c.currency == currency)
@@ -135,16 +146,29 @@ class Scope:
         """The roll-up rows of `span`, unordered; none of no span."""
         return rows_of(self.query, self.catalog, self.cost_centers, span)
 
+    def rows_of_all_days(self) -> QuerySet[DailyCost]:
+        return every_row_of(self.query, self.catalog, self.cost_centers)
+
 
 def rows_of(
     query: CostQuery, catalog: Catalog, cost_centers: Iterable[CostCenter], span: Span | None
 ) -> QuerySet[DailyCost]:
     if span is None:
         return DailyCost.objects.none()
-    rows = DailyCost.objects.order_by().filter(day__gte=span.start, day__lte=span.end)
+    return within(span, every_row_of(query, catalog, cost_centers))
+
+
+def every_row_of(
+    query: CostQuery, catalog: Catalog, cost_centers: Iterable[CostCenter]
+) -> QuerySet[DailyCost]:
+    """The same of all days."""
     # Named even when they are all: a cost center made after the catalog was read must not slip in.
-    rows = rows.filter(cost_center_id__in=[c.pk for c in cost_centers])
+    rows = DailyCost.objects.order_by().filter(cost_center_id__in=[c.pk for c in cost_centers])
     return rows.filter(catalog.condition(query.filters))
+
+
+def within(span: Span, rows: QuerySet[DailyCost, Row]) -> QuerySet[DailyCost, Row]:
+    return rows.filter(day__gte=span.start, day__lte=span.end)
 
 
 def period_of(granularity: str) -> F | PeriodStart | None:
@@ -186,6 +210,16 @@ def summed(
     row = tuple(rows.aggregate(**totals).values())
     if None not in row:
         yield row
+
+
+def summed_apart(
+    rows: Any, spans: Sequence[Span], columns: list[str], sums: Iterable[str]
+) -> Iterator[tuple[Any, ...]]:
+    """As `summed` for each of some spans (two or more) by itself; the span's place among them stands last in a row."""
+    totals = {f"sum_of_{name}": sum_of(name) for name in sums}
+    groups = rows.values_list(*columns).annotate(**totals)
+    parts = [within(span, groups).annotate(place=Value(place)) for place, span in enumerate(spans)]
+    yield from parts[0].union(*parts[1:], all=True)
 
 
 def readers(keys: Sequence[str], selected: list[str], catalog: Catalog) -> list[Callable[[Any], str]]:

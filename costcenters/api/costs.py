@@ -6,113 +6,131 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from http import HTTPStatus
-from typing import Any, TypedDict
+from typing import Annotated, Any, TypedDict
 
 from django.http import HttpResponseBase
 from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from costcenters.access import VIEW_REPORTS
+from costcenters.api.examples import COSTS, COSTS_AS_CSV
+from costcenters.api.parameters import DIMENSION, parameters_of
 from costcenters.catalog import Catalog, Freshness
-from costcenters.cost_query import CostQuery
+from costcenters.cost_query import Compare, CostQuery, Measure, Sort
 from costcenters.dimensions import value_label
 from costcenters.explorer import SumTooLargeError, report
 from costcenters.explorer_page.export import Export
-from costcenters.periods import Span
+from costcenters.models import ChargeType
+from costcenters.periods import Granularity, Preset, Span
 from costcenters.query_form import CostQueryForm
 from costcenters.report import Amounts, Figure, Period, Report, ReportRow
 from finops.api.problems import InvalidParameters, Problem
+from finops.api.typed import Also, AmountText, Day, Instant
 from finops.api.views import ApiView
 from finops.money import plain
 
 #: An exact amount as a decimal string, or a count of tokens or line items.
-FigureJson = str | int
+FigureJson = AmountText | int
+Named = Annotated[str, Also(**DIMENSION)]
+CurrencyCode = Annotated[str, Also(pattern="^[A-Z]{3}$")]
+ChargeTypeName = Annotated[str, Also(enum=ChargeType.values)]
+MeasureName = Annotated[str, Also(enum=Measure.values)]
+SumTooLarge = OpenApiResponse(
+    description="A sum is larger than SQLite can hold (9.2 billion). On PostgreSQL that never happens."
+)
 
 
 class SpanJson(TypedDict):
     """UTC days, both inclusive."""
 
-    start: str
-    end: str
+    start: Day
+    end: Day
 
 
-class FilterJson(TypedDict):
+class ReportFilterJson(TypedDict):
     """An empty value means no value, which the query string spells `(none)`."""
 
-    dimension: str
+    dimension: Named
     values: list[str]
     exclude: bool
 
 
-class QueryJson(TypedDict):
+class ReportQueryJson(TypedDict):
     """What was asked. `parameters` is the shortest query string that means it."""
 
     parameters: str
-    preset: str | None
-    granularity: str
-    group_by: list[str]
-    filters: list[FilterJson]
-    measure: str
-    top: int
-    compare: str
-    currency: str | None
+    preset: Annotated[str, Also(enum=Preset.values)] | None
+    granularity: Annotated[str, Also(enum=Granularity.values)]
+    group_by: list[Named]
+    filters: list[ReportFilterJson]
+    measure: MeasureName
+    top: Annotated[int, Also(minimum=0)]
+    compare: Annotated[str, Also(enum=Compare.values)]
+    currency: CurrencyCode | None
     only_complete: bool
-    sort: str | None
+    sort: Annotated[str, Also(enum=[*Sort.values, *(f"-{sort}" for sort in Sort.values)])] | None
 
 
 class FreshnessJson(TypedDict):
-    """`complete_through`: all cost before this instant is in. `state` is `current`, `late` or `broken`."""
+    """`complete_through`: all cost before this instant is in; null when nobody knows. `detail` says why."""
 
-    complete_through: str | None
-    state: str
+    complete_through: Instant | None
+    state: Annotated[str, Also(enum=["current", "late", "broken"])]
     detail: str
 
 
 class AmountsJson(TypedDict):
-    """`before` and `change` (now minus before) are null without comparison."""
+    """`measure` is an amount or a count. `before` and `change` (now minus before) are null without comparison."""
 
     measure: FigureJson
     tokens: int
-    events: int
+    events: Annotated[int, "How many line items."]
     before: FigureJson | None
     change: FigureJson | None
 
 
-class PeriodJson(AmountsJson):
+class ReportPeriodJson(AmountsJson):
     """`start` is its first day, which may lie before the span's; `is_incomplete`: cost of it may still be missing."""
 
-    start: str
+    start: Day
     label: str
     is_incomplete: bool
 
 
-class ValueJson(AmountsJson):
+class ReportValueJson(AmountsJson):
     """`value` as it is stored, empty for no value; `label` is what people read."""
 
     value: str
     label: str
 
 
-class RowJson(ValueJson):
-    """Figures by period stand in the order of `periods`; `before_by_period` is empty without comparison."""
+class ReportRowJson(ReportValueJson):
+    """Figures by period stand in the order of `periods`; `before_by_period` is empty without comparison.
+
+    `children` are the values of the second dimension within this one.
+    """
 
     by_period: list[FigureJson]
     before_by_period: list[FigureJson]
-    children: list[ValueJson]
+    children: list[ReportValueJson]
 
 
-class OtherJson(AmountsJson):
+class ReportOtherJson(AmountsJson):
     """All values beyond `top` together; `count` is how many."""
 
-    count: int
+    count: Annotated[int, Also(minimum=1)]
     by_period: list[FigureJson]
     before_by_period: list[FigureJson]
 
 
-class SplitJson(TypedDict):
-    charge_type: str
+class ReportSplitJson(TypedDict):
+    """What of the total is of one charge type."""
+
+    charge_type: ChargeTypeName
     measure: FigureJson
 
 
@@ -122,24 +140,26 @@ class ReportJson(TypedDict):
     `span` is null when only complete periods are wanted and none is.
     """
 
-    query: QueryJson
+    query: ReportQueryJson
     span: SpanJson | None
     compare_span: SpanJson | None
-    granularity: str
-    measure: str
+    granularity: Annotated[
+        str, Also(enum=Granularity.values), "Longer than was asked for where that is too many."
+    ]
+    measure: MeasureName
     unit: str
-    currency: str
-    currencies: list[str]
+    currency: CurrencyCode
+    currencies: Annotated[list[CurrencyCode], "All in which there is cost that the filters let through."]
     freshness: FreshnessJson
-    group_by: list[str]
+    group_by: list[Named]
     total: AmountsJson
-    rows: list[RowJson]
-    other: OtherJson | None
-    periods: list[PeriodJson]
-    split: list[SplitJson]
-    estimated: FigureJson
-    risen: list[ValueJson]
-    fallen: list[ValueJson]
+    rows: Annotated[list[ReportRowJson], "The values of the first dimension; empty without `group_by`."]
+    other: ReportOtherJson | None
+    periods: list[ReportPeriodJson]
+    split: Annotated[list[ReportSplitJson], "The largest first."]
+    estimated: Annotated[FigureJson, "What of the total is estimated, such as seats."]
+    risen: Annotated[list[ReportValueJson], "Up to five that rose most against `compare_span`."]
+    fallen: Annotated[list[ReportValueJson], "Up to five that fell most."]
 
 
 class CsvRenderer(BaseRenderer):
@@ -164,8 +184,32 @@ class CostsView(ApiView):
     query_class = None
     renderer_classes = [JSONRenderer, CsvRenderer]
 
+    def form_parameters(self) -> list[dict[str, Any]]:
+        return parameters_of(CostQueryForm)
+
+    @extend_schema(
+        operation_id="costs",
+        summary="The report",
+        tags=["costs"],
+        responses={
+            (200, "application/json"): ReportJson,
+            (200, "text/csv"): OpenApiTypes.STR,
+            422: SumTooLarge,
+        },
+        examples=[
+            OpenApiExample("json", COSTS, summary="Two months by user", media_type="application/json"),
+            OpenApiExample("csv", COSTS_AS_CSV, summary="The same as CSV", media_type="text/csv"),
+        ],
+    )
     def get(self, request: Request) -> HttpResponseBase:
-        """The report that the query string asks for, as in the explorer's address."""
+        """What the explorer shows, with the same parameters and the same numbers: its addresses work here as they are.
+
+        As JSON the values that rank first, the rest together, periods and a comparison. As CSV (`Accept: text/csv`)
+        the table, never cut and unrounded: a row for each period and group that has line items, with the columns
+        `period` (its first day), then those of `group_by`, then `billed_cost`, `effective_cost`, `list_cost`,
+        `input_tokens`, `output_tokens`, `cache_write_tokens`, `cache_read_tokens`, `line_items`. A text that a
+        spreadsheet would take for a formula begins with an apostrophe there.
+        """
         now = timezone.now()
         catalog = Catalog(today=now.date())
         form = CostQueryForm(request.query_params, catalog=catalog)
@@ -176,12 +220,16 @@ class CostsView(ApiView):
                 return Export.of(form.query(), catalog, now=now).response()
             return Response(report_json(report(form.query(), now=now, catalog=catalog)))
         except SumTooLargeError as error:
-            raise Problem(
-                HTTPStatus.UNPROCESSABLE_ENTITY,
-                str(error),
-                type="urn:onebill:problem:sum-too-large",
-                title="Sum too large",
-            ) from error
+            raise sum_too_large(error) from error
+
+
+def sum_too_large(error: SumTooLargeError) -> Problem:
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        str(error),
+        type="urn:onebill:problem:sum-too-large",
+        title="Sum too large",
+    )
 
 
 def report_json(answer: Report) -> ReportJson:
@@ -210,7 +258,7 @@ def report_json(answer: Report) -> ReportJson:
     }
 
 
-def query_json(query: CostQuery) -> QueryJson:
+def query_json(query: CostQuery) -> ReportQueryJson:
     return {
         "parameters": query.query_string(),
         "preset": query.preset or None,
@@ -229,7 +277,7 @@ def query_json(query: CostQuery) -> QueryJson:
     }
 
 
-def other_json(answer: Report) -> OtherJson | None:
+def other_json(answer: Report) -> ReportOtherJson | None:
     other = answer.other
     if other is None:
         return None
@@ -241,7 +289,7 @@ def other_json(answer: Report) -> OtherJson | None:
     }
 
 
-def period_json(period: Period) -> PeriodJson:
+def period_json(period: Period) -> ReportPeriodJson:
     return {
         "start": period.start.isoformat(),
         "label": period.label,
@@ -250,7 +298,7 @@ def period_json(period: Period) -> PeriodJson:
     }
 
 
-def row_json(row: ReportRow, first: str, second: str) -> RowJson:
+def row_json(row: ReportRow, first: str, second: str) -> ReportRowJson:
     return {
         **value_json(row, first),
         "by_period": figures(row.by_period),
@@ -259,7 +307,7 @@ def row_json(row: ReportRow, first: str, second: str) -> RowJson:
     }
 
 
-def value_json(row: ReportRow, key: str) -> ValueJson:
+def value_json(row: ReportRow, key: str) -> ReportValueJson:
     return {"value": row.value, "label": value_label(key, row.value), **amounts_json(row.amounts)}
 
 

@@ -35,13 +35,16 @@ MOST_PLACES = 300
 class LineItemQuery:
     """Which line items: those of `query`, all or one resource's (a conversation's), and from where on.
 
-    `after` asks for what follows in the list (older), `before` for what stands above (newer); not both.
+    `after` asks for what follows in the list (older), `before` for what stands above (newer); not both. A page holds
+    `size` at most. `figures` are what is added up, columns of the roll-up: the number of line items comes last.
     """
 
     query: CostQuery
     resource: str = ""
     after: Position | None = None
     before: Position | None = None
+    size: int = PAGE_SIZE
+    figures: tuple[str, ...] = FIGURES
 
     @property
     def cursor(self) -> Position | None:
@@ -63,7 +66,7 @@ class LineItemQuery:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What one day of one cost center holds of what is asked for. `figures` are sums in the order of FIGURES."""
+    """What one day of one cost center holds of what is asked for. `figures` are the sums that are wanted, in order."""
 
     cost_center_id: int
     day: date
@@ -80,11 +83,11 @@ Days = Mapping[date, list[Place]]
 
 @dataclass(frozen=True, slots=True)
 class LineItemList:
-    """A page of at most PAGE_SIZE line items, newest first, and what all pages add up to.
+    """A page of line items, newest first, and what all pages add up to.
 
-    `figures` (in the order of FIGURES) and `skipped` (line items above this page) are None where only a part was looked
-    through, which happens for a resource on a large ledger. `by_day` sums up the days seen on the page. `searched` are
-    the days that this page looked through when there are more.
+    `figures` (those wanted, in order) and `skipped` (line items above this page) are None where only a part was
+    looked through, which happens for a resource on a large ledger. `by_day` sums up the days seen on the page.
+    `searched` are the days that this page looked through when there are more.
     """
 
     wanted: LineItemQuery
@@ -102,7 +105,7 @@ def line_item_list(wanted: LineItemQuery, scope: Scope) -> LineItemList:
     """Raises SumTooLargeError (SQLite only)."""
     matching = CostLineItem.objects.order_by().filter(scope.catalog.condition(scope.query.filters))
     with sums_in_range():
-        known = places(scope.rows(scope.span))
+        known = places(scope.rows(scope.span), wanted.figures)
         is_known_whole, beyond = True, False
         window: Days = {}
         if wanted.resource:
@@ -115,9 +118,10 @@ def line_item_list(wanted: LineItemQuery, scope: Scope) -> LineItemList:
                 ahead = by_day(known, wanted)
                 window = affordable(ahead, sizes, wanted.cursor)
                 beyond = len(window) < len(ahead)
-            known = places(within(matching, window).annotate(line_items=Value(1, BigIntegerField())))
+            counted = within(matching, window).annotate(line_items=Value(1, BigIntegerField()))
+            known = places(counted, wanted.figures)
     ahead = by_day(known, wanted)
-    days = enough(ahead, wanted.cursor)
+    days = enough(ahead, wanted)
     if len(days) > 1 and not wanted.resource:
         days = affordable(days, sizes_of(scope, days), wanted.cursor)
     found, is_full = nearest(matching, days, wanted)
@@ -142,23 +146,23 @@ def line_item_list(wanted: LineItemQuery, scope: Scope) -> LineItemList:
         rows=rows,
         newer=onward if wanted.walks_up else back,
         older=back if wanted.walks_up else onward,
-        figures=totals(known) if is_known_whole else None,
+        figures=totals(known, wanted.figures) if is_known_whole else None,
         skipped=skipped,
-        by_day={day: totals(in_day) for day, in_day in days.items()},
+        by_day={day: totals(in_day, wanted.figures) for day, in_day in days.items()},
         searched=Span(min(looked_through), max(looked_through))
         if looked_through and last_day is not None and not is_full
         else None,
     )
 
 
-def places(rows: Any) -> list[Place]:
+def places(rows: Any, figures: tuple[str, ...]) -> list[Place]:
     """Sums by cost center and day of rows of the roll-up."""
-    return [Place(row[0], row[1], tuple(row[2:])) for row in summed(rows, ["cost_center_id", "day"], FIGURES)]
+    return [Place(row[0], row[1], tuple(row[2:])) for row in summed(rows, ["cost_center_id", "day"], figures)]
 
 
-def totals(known: Iterable[Place]) -> tuple[int, ...]:
+def totals(known: Iterable[Place], figures: tuple[str, ...]) -> tuple[int, ...]:
     columns = [place.figures for place in known]
-    return tuple(sum(column) for column in zip(*columns, strict=True)) if columns else (0,) * len(FIGURES)
+    return tuple(sum(column) for column in zip(*columns, strict=True)) if columns else (0,) * len(figures)
 
 
 def by_day(known: list[Place], wanted: LineItemQuery, *, from_cursor: bool = True) -> dict[date, list[Place]]:
@@ -173,15 +177,15 @@ def by_day(known: list[Place], wanted: LineItemQuery, *, from_cursor: bool = Tru
     return {day: list(in_day) for day, in_day in groupby(ordered, key=lambda place: place.day)}
 
 
-def enough(days: Days, cursor: Position | None) -> dict[date, list[Place]]:
+def enough(days: Days, wanted: LineItemQuery) -> dict[date, list[Place]]:
     """The first days that fill a page and show that there is more. Of the cursor's day nothing may be left."""
     taken: dict[date, list[Place]] = {}
     sure = 0
     for day, in_day in days.items():
         taken[day] = in_day
-        if cursor is None or day != cursor.day:
+        if wanted.cursor is None or day != wanted.cursor.day:
             sure += sum(place.line_items for place in in_day)
-        if sure > PAGE_SIZE:
+        if sure > wanted.size:
             break
     return taken
 
@@ -261,8 +265,8 @@ def nearest(
     else:
         rows = within(matching, days)
     rows = rows.order_by("started_at", "pk") if wanted.walks_up else rows.order_by("-started_at", "-pk")
-    found = [Position(*row) for row in rows.values_list("started_at", "pk")[: PAGE_SIZE + 1]]
-    return found[:PAGE_SIZE], len(found) > PAGE_SIZE
+    found = [Position(*row) for row in rows.values_list("started_at", "pk")[: wanted.size + 1]]
+    return found[: wanted.size], len(found) > wanted.size
 
 
 def fetched(positions: list[Position]) -> tuple[CostLineItem, ...]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from django.db import connection
@@ -91,14 +93,14 @@ def ledger() -> None:
 
 
 @pytest.fixture
-def listed() -> Callable[[str], LineItemList]:
+def listed() -> Callable[..., LineItemList]:
     """The page of the list that a query string asks for."""
 
-    def answer(text: str) -> LineItemList:
+    def answer(text: str, size: int = module.PAGE_SIZE) -> LineItemList:
         catalog = Catalog(today=NOW.date())
         form = LineItemForm(QueryDict(text), catalog=catalog)
         assert form.is_valid(), form.errors
-        return line_item_list(form.wanted(), Scope.of(form.query(), catalog, now=NOW))
+        return line_item_list(replace(form.wanted(), size=size), Scope.of(form.query(), catalog, now=NOW))
 
     return answer
 
@@ -187,8 +189,8 @@ QUESTIONS = [
 def test_walking_gives_exactly_the_matching_rows_in_order_and_back(
     monkeypatch, ledger, listed, text, most_read
 ):
-    monkeypatch.setattr(module, "PAGE_SIZE", 7)
     monkeypatch.setattr(module, "MOST_READ", most_read)
+    listed = partial(listed, size=7)
     pages = walked(listed, f"{SPAN}&{text}")
     expected = (
         naive(pages[0]) if "seat_activity" not in text else ids(pages)
