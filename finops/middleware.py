@@ -65,8 +65,10 @@ class RequestIdMiddleware:
         requests_log.log(level, "%(method)s %(path)s %(status)s %(ms)s ms", about, extra=about)
 
 
-#: The one address that takes files.
-UPLOAD_ADDRESS = re.compile(r"/settings/cost-centers/[0-9]{1,19}/files/upload/")
+#: The addresses that take files: that of the page, and that of the API.
+UPLOAD_ADDRESS = re.compile(
+    r"/settings/cost-centers/[0-9]{1,19}/files/upload/|/api/v1/integrations/[0-9]{1,19}/files/"
+)
 
 
 def longest_body(request: HttpRequest) -> int:

@@ -19,6 +19,8 @@ import environ
 from cryptography.fernet import Fernet
 from django.core.exceptions import ImproperlyConfigured
 
+from finops.api.introduction import INTRODUCTION, TAGS
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -192,6 +194,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "finops.middleware.RequestIdMiddleware",
     "csp.middleware.CSPMiddleware",
+    "finops.api.problems.ApiProblemsMiddleware",
     "finops.middleware.BodySizeMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -292,18 +295,18 @@ AUDITLOG_CID_GETTER = "finops.logs.correlation"
 KNOX_TOKEN_MODEL = "finops.ApiToken"  # noqa: S105
 # knox's own token table is replaced by ours; its migrations would make it all the same.
 MIGRATION_MODULES = {"knox": None}
-REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": timedelta(days=90)}
+REST_KNOX = {"AUTH_HEADER_PREFIX": "Bearer", "TOKEN_TTL": timedelta(days=90), "TOKEN_PREFIX": "onebill_"}
 REST_FRAMEWORK = {
     # The token comes first: its challenge is what a 401 carries.
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "finops.api.access.BearerToken",
-        "rest_framework.authentication.SessionAuthentication",
+        "finops.api.access.Session",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["finops.api.access.MayAsk"],
     "DEFAULT_THROTTLE_CLASSES": ["finops.api.throttling.RequestsPerMinute"],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "finops.api.schema.ApiSchema",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["finops.api.parsers.JsonParser"],
     "EXCEPTION_HANDLER": "finops.api.problems.problem_response",
     # The Accept header chooses; `format` is a parameter like any other.
     "URL_FORMAT_OVERRIDE": None,
@@ -312,10 +315,27 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Onebill",
     "VERSION": "1.0.0",
+    "DESCRIPTION": INTRODUCTION,
+    "TAGS": [{"name": name, "description": about} for name, about in TAGS.items()],
+    "SERVERS": [{"url": "/", "description": "This Onebill"}],
     "OAS_VERSION": "3.1.1",
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "SORT_OPERATION_PARAMETERS": False,
     "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {
+        "FileState": "integrations.models.ImportedFile.State",
+        "MemberState": "integrations.api.members.STATES",
+        "SubscriptionState": "integrations.api.subscription_shapes.STATES",
+        "SubscriptionPeriod": "integrations.models.Subscription.Period",
+    },
+    "PATH_CONVERTER_OVERRIDES": {
+        "int": {"type": "integer", "format": "int64", "minimum": 1, "maximum": 2**63 - 1},
+    },
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "finops.api.schema.add_shared_parts",
+    ],
 }
 API_REQUESTS_PER_MINUTE = whole_number("API_REQUESTS_PER_MINUTE", 600)
 

@@ -9,6 +9,7 @@ from finops.audit_log import views as audit_log
 from finops.password_reset import ForgottenPassword, ThrottledPasswordResetForm
 from finops.people.views import AcceptInvitation
 from finops.sessions import nobody_yet
+from finops.tokens import views as tokens
 from integrations.views import help_cursor
 
 urlpatterns = [
@@ -33,6 +34,8 @@ urlpatterns = [
     path("notifications/stop/<str:token>/", notifications.stop, name="notifications-stop"),
     path("settings/people/", include("finops.people.urls")),
     path("invitation/<str:uidb64>/<str:token>/", AcceptInvitation.as_view(), name="invitation"),
+    path("settings/tokens/", tokens.tokens, name="tokens"),
+    path("settings/tokens/<uuid:api_token>/revoke/", tokens.revoke, name="token-revoke"),
     path("settings/audit-log/", audit_log.audit_log, name="audit-log"),
     path("settings/audit-log/export.csv", audit_log.audit_log_csv, name="audit-log-csv"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ from rest_framework import serializers
 from finops.money import plain
 
 DECIMAL = r"^-?[0-9]+(\.[0-9]+)?$"
+SENT = r"^[0-9]{1,10}(\.[0-9]{1,9})?$"
 
 
 @extend_schema_field({"type": "string", "format": "decimal", "pattern": DECIMAL, "examples": ["32.5"]})
@@ -27,7 +29,7 @@ class Amount(serializers.Field[Decimal, Any, str, Any]):
 @extend_schema_field(
     {
         "anyOf": [
-            {"type": "string", "pattern": r"^[0-9]{1,10}(\.[0-9]{1,9})?$"},
+            {"type": "string", "pattern": SENT},
             {"type": "number", "minimum": 0, "exclusiveMaximum": 9_200_000_000},
         ],
         "examples": ["32.50"],
@@ -40,3 +42,16 @@ class SentAmount(serializers.DecimalField):
         super().__init__(
             max_digits=19, decimal_places=9, min_value=Decimal(0), max_value=Decimal(9_200_000_000), **options
         )
+
+    def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
+        """Also an empty text is none: null says that there is no amount."""
+        if isinstance(data, bool) or (isinstance(data, str) and not re.fullmatch(SENT, data)):
+            self.fail("invalid")
+        return super().validate_empty_values(data)
+
+
+class Flag(serializers.BooleanField):
+    """A parameter that is `true` or `false`, and nothing else that may mean as much."""
+
+    TRUE_VALUES = {"true"}
+    FALSE_VALUES = {"false"}

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Any, Literal
 
+from django.utils.dateparse import parse_datetime
 from rest_framework.exceptions import NotFound
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
 
 from finops.api.problems import InvalidParameters
-from finops.paging import LARGEST_ID
+from finops.paging import EPOCH, LARGEST_ID, LATEST
 
-#: Oldest or newest rows first.
-Order = Literal["id", "-id"]
+#: Oldest or newest rows first; by the instant `created` where ids have no order.
+Order = Literal["id", "-id", "-created"]
 
 
 class Pages(CursorPagination):
@@ -29,10 +31,27 @@ class Pages(CursorPagination):
             cursor = super().decode_cursor(request)
         except NotFound:
             raise _no_place() from None
-        place = "0" if cursor is None or cursor.position is None else str(cursor.position)
-        if not (place.isascii() and place.isdecimal() and len(place) < 20 and int(place) <= LARGEST_ID):
+        if cursor is not None and not any(cursor):
+            # Such as one that was cut off: it would lead to the first page once more.
+            raise _no_place()
+        place = None if cursor is None else cursor.position
+        is_place = _is_instant if "-created" in self.ordering else _is_id
+        if place is not None and not is_place(str(place)):
             raise _no_place()
         return cursor
+
+
+def _is_id(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 20 and int(text) <= LARGEST_ID
+
+
+def _is_instant(text: str) -> bool:
+    """As a page's own cursor spells it: with its offset."""
+    try:
+        found = parse_datetime(text)
+    except ValueError:
+        return False
+    return found is not None and found.tzinfo is UTC and EPOCH <= found < LATEST
 
 
 def _no_place() -> InvalidParameters:

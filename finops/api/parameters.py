@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.http import QueryDict
@@ -70,9 +70,35 @@ class Body(serializers.Serializer[Any]):
             for name in data
             if name not in form.fields
         ]
+        mistyped = dict(_mistyped(form, data, ""))
+        problems += mistyped.items()
         if not form.is_valid():
-            problems += field_errors(form.errors)
+            problems += [(name, said) for name, said in field_errors(form.errors) if name not in mistyped]
         if problems:
             raise InvalidBody(problems)
         found: dict[str, Any] = form.validated_data
         return found
+
+
+def _mistyped(field: Any, value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Values of another type than their field's: REST framework would take 5 for text, and "yes" for true."""
+    match field, value:
+        case serializers.Serializer(), Mapping():
+            for name, inner in field.fields.items():
+                if name in value:
+                    yield from _mistyped(inner, value[name], f"{path}.{name}".lstrip("."))
+        case serializers.ListField() | serializers.ListSerializer(), list():
+            for position, each in enumerate(value):
+                yield from _mistyped(field.child, each, f"{path}.{position}")
+        case serializers.DictField(), Mapping():
+            for name, each in value.items():
+                yield from _mistyped(field.child, each, f"{path}.{name}")
+        case _, None | list() | dict():
+            # Said by the fields themselves.
+            return
+        case serializers.CharField(), _ if not isinstance(value, str):
+            yield path, "Must be a text."
+        case serializers.BooleanField(), _ if not isinstance(value, bool):
+            yield path, "Must be true or false."
+        case serializers.IntegerField(), _ if isinstance(value, str | bool):
+            yield path, "Must be a whole number."

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any, NotRequired, TypedDict
 
 from django.core.exceptions import (
     BadRequest,
+    DisallowedHost,
     PermissionDenied,
     RequestDataTooBig,
     SuspiciousOperation,
     TooManyFieldsSent,
 )
+from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.template.defaultfilters import filesizeformat
+from django.urls import is_valid_path
 from django.views import defaults
 from rest_framework import exceptions
 
@@ -23,6 +27,7 @@ from finops.logs import request_id
 from finops.middleware import longest_body
 
 API_PATH = "/api/"
+MEDIA_TYPE = "application/problem+json"
 #: The type of a problem that its status says in full.
 BLANK = "about:blank"
 TOO_LARGE = "The body is larger than anything here has need of."
@@ -30,6 +35,7 @@ INVALID = "urn:onebill:problem:invalid-parameters"
 INVALID_BODY = "urn:onebill:problem:invalid-body"
 CONFLICT = "urn:onebill:problem:conflict"
 SCOPE = "urn:onebill:problem:token-scope"
+TOO_MANY = "urn:onebill:problem:too-many-requests"
 
 
 class FieldError(TypedDict):
@@ -143,7 +149,7 @@ def problem(
     return JsonResponse(
         body,
         status=status,
-        content_type="application/problem+json",
+        content_type=MEDIA_TYPE,
         json_dumps_params={"ensure_ascii": False},
     )
 
@@ -186,6 +192,8 @@ def _sentence(error: exceptions.APIException, context: Mapping[str, Any]) -> str
         case exceptions.NotAcceptable():
             offered = " or ".join(renderer.media_type for renderer in context["view"].renderer_classes)
             return f"This is answered as {offered} only: ask for that in the Accept header."
+        case exceptions.UnsupportedMediaType():
+            return "Send JSON, and say so: `Content-Type: application/json`."
         case exceptions.MethodNotAllowed():
             allowed = ", ".join(context["view"].allowed_methods)
             return f"This method is not answered here, only {allowed}."
@@ -199,11 +207,55 @@ def _sentence(error: exceptions.APIException, context: Mapping[str, Any]) -> str
 # Django's own error pages, which under /api/ are problems as well ----------------------------------------------------
 
 
+class ApiProblemsMiddleware:
+    """Under `/api/` every error is a problem, also where Django answers with a page: with DEBUG it asks no handler."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        is_page = response.status_code >= 400 and response.get("Content-Type") != MEDIA_TYPE
+        if is_page and request.path.startswith(API_PATH):
+            response.content = own_problem(request, response.status_code).content
+            response["Content-Type"] = MEDIA_TYPE
+            # That of the page was set already.
+            response["Content-Length"] = str(len(response.content))
+        return response
+
+
+def own_problem(request: HttpRequest, status: int, error: Exception | None = None) -> HttpResponse:
+    """What is said of an error that no endpoint has seen."""
+    match status:
+        case HTTPStatus.BAD_REQUEST if isinstance(error, DisallowedHost):
+            detail = "The Host header is none of the names that ALLOWED_HOSTS lists."
+        case HTTPStatus.BAD_REQUEST:
+            detail = "The request is malformed."
+        case HTTPStatus.FORBIDDEN:
+            detail = "This was refused."
+        case HTTPStatus.NOT_FOUND:
+            detail = "There is nothing at this address."
+            if is_valid_path(f"{request.path_info}/"):
+                detail += f" Every address ends with a slash: ask for {request.path}/"
+        case HTTPStatus.METHOD_NOT_ALLOWED:
+            detail = "This method is not answered here."
+        case HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            detail = TOO_LARGE
+        case HTTPStatus.SERVICE_UNAVAILABLE:
+            detail = "The database does not answer, or is too busy. Try again in a moment."
+        case _:
+            detail = "Something went wrong here. It was recorded under this id; try again in a moment."
+    response = problem(status, detail)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        response["Retry-After"] = "5"
+    return response
+
+
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if isinstance(exception, RequestDataTooBig):
         return too_large(request)
     if request.path.startswith(API_PATH):
-        return problem(HTTPStatus.BAD_REQUEST, "The request is malformed.")
+        return own_problem(request, HTTPStatus.BAD_REQUEST, exception)
     return defaults.bad_request(request, exception)
 
 
@@ -211,20 +263,19 @@ def too_large(request: HttpRequest) -> HttpResponse:
     """413 for a body that is larger than any form or call has need of."""
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     if request.path.startswith(API_PATH):
-        return problem(status, TOO_LARGE)
+        return own_problem(request, status)
     return render(request, "413.html", {"most": filesizeformat(longest_body(request))}, status=status)
 
 
 def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if request.path.startswith(API_PATH):
-        return problem(HTTPStatus.NOT_FOUND, "There is nothing at this address.")
+        return own_problem(request, HTTPStatus.NOT_FOUND)
     return defaults.page_not_found(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     if request.path.startswith(API_PATH):
-        return problem(
-            HTTPStatus.INTERNAL_SERVER_ERROR,
-            "Something went wrong here. It was recorded under this request id; try again in a moment.",
-        )
+        is_database = isinstance(sys.exception(), OperationalError | InterfaceError)
+        status = HTTPStatus.SERVICE_UNAVAILABLE if is_database else HTTPStatus.INTERNAL_SERVER_ERROR
+        return own_problem(request, status)
     return defaults.server_error(request)

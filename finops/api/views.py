@@ -38,6 +38,10 @@ class ApiView(APIView):
     def query_class_for(self) -> type[Query] | None:
         return self.query_class
 
+    def form_parameters(self) -> list[dict[str, Any]]:
+        """Of an endpoint with a form of its own, its parameters as OpenAPI has them."""
+        return []
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         known = self.query_class_for()
@@ -71,8 +75,8 @@ class ApiViewSet(ViewSetMixin, ApiView):
     queries: Mapping[str, type[Query]] = {}
 
     def permission_for(self, request: Request) -> str:
-        # None for a method that no action answers, which is said next.
-        return self.permissions.get(self.action, ANYBODY) if self.action else ANYBODY
+        # None for a method that no action answers, which is said next; "metadata" for OPTIONS.
+        return ANYBODY if self.action in (None, "metadata") else self.permissions[self.action]
 
     def query_class_for(self) -> type[Query] | None:
         return self.queries.get(self.action or "", Query)
