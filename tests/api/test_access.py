@@ -15,10 +15,11 @@ from drf_spectacular.generators import SchemaGenerator
 
 from costcenters.models import CostCenter, SavedView, SeatPrice
 from finops.models import ApiToken
+from tests.access_table import EVERYBODY, PARTS, addresses, may
 from tests.api.access_table import API, LEAST_ROLE, LEAST_SCOPE
 from tests.api.answers import bearer, token_of
 from tests.factories import MemberFactory, SyncRunFactory, UserFactory
-from tests.test_access import EVERYBODY, PARTS, addresses, may, rows, undone
+from tests.test_access import rows, undone
 
 __all__ = ["rows"]
 pytestmark = pytest.mark.django_db

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -26,6 +27,9 @@ WHOLE = Span(FIRST, LAST)
 START = datetime(2026, 10, 1, tzinfo=UTC)
 END = datetime(2026, 12, 1, tzinfo=UTC)
 NOVEMBER = datetime(2026, 11, 1, tzinfo=UTC)
+#: How an export spells numbers and instants.
+PLAIN = re.compile(r"-?\d+\.\d+", re.ASCII)
+INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 
 
 def at(day: int, *, month: int = 11, **time: int) -> datetime:
@@ -251,3 +255,11 @@ def unpacked(content: bytes) -> bytes:
 
 def product(row: dict[str, str], price: str) -> Decimal:
     return Decimal(row[price]) * Decimal(row["PricingQuantity"])
+
+
+def row_of(line: LineItem, *, provider: str = "cursor", **center: Any) -> dict[str, str]:
+    """What a line becomes in an export."""
+    made = CostCenterFactory(provider=provider, **center)
+    store(made, [line])
+    (row,) = rows(made)
+    return row

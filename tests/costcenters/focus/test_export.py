@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -24,6 +23,7 @@ from tests.costcenters.focus.exported import (
     export,
     parsed_parquet,
     product,
+    row_of,
     rows,
     seat,
     store,
@@ -32,15 +32,6 @@ from tests.costcenters.focus.exported import (
 from tests.factories import CostCenterFactory
 
 pytestmark = pytest.mark.django_db
-PLAIN = re.compile(r"-?\d+\.\d+", re.ASCII)
-INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
-
-
-def row_of(line, *, provider="cursor", **center):
-    made = CostCenterFactory(provider=provider, **center)
-    store(made, [line])
-    (row,) = rows(made)
-    return row
 
 
 class TestTheFile:

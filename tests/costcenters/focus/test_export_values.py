@@ -22,6 +22,8 @@ from costcenters.focus.export_values import amount, number
 from costcenters.focus.own_ids import guarded, unguarded
 from costcenters.models import CostCenter, CostLineItem
 from tests.costcenters.focus.exported import (
+    INSTANT,
+    PLAIN,
     WHOLE,
     a_ledger,
     delivered,
@@ -29,6 +31,7 @@ from tests.costcenters.focus.exported import (
     export,
     parsed,
     parsed_parquet,
+    row_of,
     rows,
     store,
     unpacked,
@@ -36,15 +39,6 @@ from tests.costcenters.focus.exported import (
 from tests.factories import CostCenterFactory
 
 pytestmark = pytest.mark.django_db
-PLAIN = re.compile(r"-?\d+\.\d+", re.ASCII)
-INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
-
-
-def row_of(line, *, provider="cursor", **center):
-    made = CostCenterFactory(provider=provider, **center)
-    store(made, [line])
-    (row,) = rows(made)
-    return row
 
 
 class TestDelivered:
